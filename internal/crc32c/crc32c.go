@@ -1,0 +1,64 @@
+// Package crc32c computes the CRC-32C (Castagnoli) sums of the backup format.
+//
+// It owns the running sum, the sum of long runs of zeros without touching
+// them (holes of sparse files) and the joining of two sums (parts of a file
+// summed by different workers). Values are the finished ones of
+// spec/formats.md ("123456789" gives E3069283); the sum of nothing is 0.
+//
+// A CRC register of 32 bits is a polynomial over GF(2) modulo the Castagnoli
+// polynomial, and appending n zero bytes multiplies it by x^(8n). That power
+// is found by repeated squaring, so Zeros and Combine cost O(log n).
+package crc32c
+
+import "hash/crc32"
+
+// poly is the Castagnoli polynomial, reflected: bit 31 is the factor of x^0.
+const poly = 0x82F63B78
+
+var table = crc32.MakeTable(crc32.Castagnoli)
+
+// Update continues crc, the sum of the bytes so far, with p.
+func Update(crc uint32, p []byte) uint32 { return crc32.Update(crc, table, p) }
+
+// Sum is the sum of p.
+func Sum(p []byte) uint32 { return crc32.Checksum(p, table) }
+
+// Zeros continues crc with n zero bytes; n <= 0 leaves it as it is.
+func Zeros(crc uint32, n int64) uint32 {
+	if n <= 0 {
+		return crc
+	}
+	return ^mul(power(n), ^crc)
+}
+
+// Combine returns the sum of the bytes of a followed by those of b, where a
+// and b are sums and lenB is the number of bytes under b.
+func Combine(a, b uint32, lenB int64) uint32 {
+	if lenB <= 0 {
+		return a
+	}
+	return mul(power(lenB), a) ^ b
+}
+
+// power is x^(8n) modulo the polynomial.
+func power(n int64) uint32 {
+	result := uint32(1) << 31       // x^0
+	square := uint32(1) << (31 - 8) // x^8
+	for ; n > 0; n >>= 1 {
+		if n&1 != 0 {
+			result = mul(result, square)
+		}
+		square = mul(square, square)
+	}
+	return result
+}
+
+// mul multiplies two reflected polynomials modulo the polynomial.
+func mul(a, b uint32) uint32 {
+	var sum uint32
+	for ; a != 0; a <<= 1 { // from x^0 upwards
+		sum ^= b & -(a >> 31)
+		b = b>>1 ^ poly&-(b&1) // b times x
+	}
+	return sum
+}
