@@ -22,11 +22,8 @@ func (f *osFile) StartWriteback(off, length int64) error {
 // PunchHole implements HolePuncher with fallocate(2).
 func (f *osFile) PunchHole(off, length int64) error {
 	return f.control("fallocate", func(fd int) error {
-		err := unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, length)
-		if errors.Is(err, unix.EOPNOTSUPP) {
-			return errors.ErrUnsupported
-		}
-		return err
+		// EOPNOTSUPP and ENOSYS count as errors.ErrUnsupported already.
+		return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, length)
 	})
 }
 

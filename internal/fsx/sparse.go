@@ -21,11 +21,15 @@ type Walker struct {
 // WalkSparse reads src from offset 0 to its end and hands everything to w, in
 // order; it returns the number of bytes handed over. Holes are not read, they
 // are only reported. buf is the read buffer (its length is the largest
-// piece); it must not be empty.
+// piece); an
+// empty one is an error.
 //
 // The file may change meanwhile: w sees each offset once, as it was when read,
 // and the walk ends where the file ended when the walk came there.
 func WalkSparse(ctx context.Context, src File, buf []byte, w Walker) (int64, error) {
+	if len(buf) == 0 {
+		return 0, errors.New("walk file: no buffer")
+	}
 	fi, err := src.Stat()
 	if err != nil {
 		return 0, err
