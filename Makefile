@@ -1,0 +1,62 @@
+# Everything here needs Go, git, make and, for servers, apt-get or npm.
+# make           the binary, bin/gs_probackup
+# make demo      a cluster is lost and comes back, with every command shown
+# make test      all tests on real servers, as root or as an ordinary user
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .tools/golangci-lint-$(GOLANGCI_VERSION)
+FUZZTIME ?= 20s
+BENCHFLAGS ?=
+
+# Build data for the version line: commit and its date, UTC. Empty without git.
+BUILD := $(shell git rev-parse --short=8 HEAD 2>/dev/null)
+DATE := $(shell TZ=UTC git log -1 --date=format-local:'%Y-%m-%d %H:%M:%S' --format=%cd 2>/dev/null)
+
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.build=$(BUILD) -X 'main.date=$(DATE)'"
+
+.PHONY: build demo test bench lint fmt fuzz servers vet clean
+build:
+	$(GO_BUILD) -o bin/gs_probackup ./cmd/gs_probackup
+
+# A clean cache (-count=1): whether a test passes depends on servers, not only
+# on Go files.
+test: vet servers
+	go test -count=1 -timeout 19m ./...
+
+vet:
+	go vet ./...
+
+servers:
+	scripts/install-servers
+
+demo: build servers
+	go run -buildvcs=false ./test/demo -tool bin/gs_probackup
+
+bench: build servers
+	go run -buildvcs=false ./test/bench -tool bin/gs_probackup $(BENCHFLAGS)
+
+lint: $(GOLANGCI)
+	@test -z "$$(gofmt -l cmd internal test | tee /dev/stderr)" || { echo "run make fmt"; exit 1; }
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	mkdir -p .tools/build
+	GOBIN=$(CURDIR)/.tools/build go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .tools/build/golangci-lint $@
+
+fmt:
+	gofmt -w cmd internal test
+
+# Every fuzz target of every package for FUZZTIME each.
+fuzz:
+	for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+clean:
+	rm -rf bin .tools
