@@ -1,0 +1,70 @@
+package remote
+
+import (
+	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/ptrack"
+	"gsprobackup/internal/wal"
+)
+
+// MaxRunPages is the largest number of pages a run may read: 1 MiB of pages.
+// Large enough for the disk, small enough to pass from the read through the
+// checks to the write within a CPU's own cache.
+const MaxRunPages = 128
+
+// RunRequest asks for pages From..To-1 of a data file.
+type RunRequest struct {
+	Path string
+	// From and To are block numbers inside the file. At most MaxRunPages of
+	// them may be marked in Map (nil marks all).
+	From, To uint32
+	Map      *ptrack.PageMap
+	// LSNFloor drops pages whose LSN is lower, zero pages excepted; 0 keeps
+	// all.
+	LSNFloor wal.LSN
+	// FirstBlock is the number of the file's block 0 in its relation:
+	// segment number times blocks per segment. The page checksum covers it.
+	FirstBlock uint32
+	Rules      pgdata.PageRules
+	// Alg and Level choose the codec; None and Undefined store raw pages.
+	Alg   compress.Algorithm
+	Level int
+}
+
+// Run is the answer to a RunRequest: the stored frames of the pages that were
+// wanted, and what was met on the way.
+type Run struct {
+	blockfile.Run
+	// Pages is the number of pages read and checked, dropped ones included.
+	Pages int
+	// ZeroPages is how many of them were all zero.
+	ZeroPages int
+	// Rereads counts the extra reads that torn pages took.
+	Rereads int
+	// EOF tells that the file ended before a wanted block of the range; End
+	// is then the first block it does not have. A server may truncate a
+	// relation at any time, so this is no error.
+	EOF bool
+	End uint32
+	// Partial is the number of bytes after the last complete page when EOF
+	// is set, normally 0.
+	Partial int
+}
+
+// Reset empties the run and keeps its memory.
+func (r *Run) Reset() {
+	r.Run.Reset()
+	*r = Run{Run: r.Run}
+}
+
+// WriteRequest asks to write pages into a data file.
+type WriteRequest struct {
+	Path string
+	// Frames are stored frames as blockfile reads them. Headers choose the
+	// ones to write; Pos counts from the start of Frames, blocks ascend.
+	Frames  []byte
+	Headers []blockfile.Header
+	// Alg is the algorithm the frames were packed with.
+	Alg compress.Algorithm
+}
