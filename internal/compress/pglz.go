@@ -26,16 +26,18 @@ const (
 	// that falls by pglzDrop percent, in integers.
 	pglzGood = 128
 	pglzDrop = 6
+
+	pglzGoodLow = 16 // it falls no lower: 16*6/100 is 0
 )
 
 // pglz gives byte for byte the streams of the server's own encoder with its
-// "always" strategy.
+// "always" strategy, but gets there with fewer looks (see search).
 //
 // Positions with equal hash form a list, newest first: head holds the newest
 // position + 1 (0: none), prev[p mod 4096] the next older one of p. The
 // server's history of 4096 entries forgets positions by itself; here they
 // only become unreachable, because a search ends at pglzMaxOffset, which is
-// less. So prev may be a ring that is never cleared.
+// less. So prev is a ring that is never cleared.
 type pglz struct {
 	head [pglzLists]uint16
 	prev [pglzHistory]uint16
@@ -101,47 +103,101 @@ func (c *pglz) encode(out, src []byte) int {
 
 // enter adds positions [from,to) to the history.
 func (c *pglz) enter(from, to int) {
-	for p := from; p < to; p++ {
-		h := c.hash[p] % pglzLists
-		c.prev[p%pglzHistory] = c.head[h]
-		c.head[h] = uint16(p + 1)
+	for p, h := range c.hash[from:to] {
+		newest := &c.head[h%pglzLists]
+		c.prev[(from+p)%pglzHistory] = *newest
+		*newest = uint16(from + p + 1)
 	}
 }
 
+// newest and older walk a list; they return -1 behind its end. Positions more
+// than pglzMaxOffset back must not be asked for older ones.
+func (c *pglz) newest(hash uint16) int { return int(c.head[hash%pglzLists]) - 1 }
+func (c *pglz) older(p int) int        { return int(c.prev[p%pglzHistory]) - 1 }
+
 // search returns the match the server's encoder would take at p, or a length
-// under pglzMinMatch. Lengths of 1 and 2 are never used and cannot end a
-// search (good stays over 15), so best starts at 2.
+// under pglzMinMatch.
+//
+// The server looks at every entry of the list, newest first, until one is too
+// far back or the best length is good enough, where "good" falls with each
+// entry; it keeps strictly longer matches only. Pages are full of short runs
+// of zeros, and then most of its looks are in vain. search finds the same
+// match with two observations:
+//
+//   - "good" never falls below pglzGoodLow, so until a match of that length
+//     is found only the distance ends a search, and entries may be left out.
+//     From there on finishLong does as the server does.
+//   - Four equal bytes have equal hashes, and within one list three equal
+//     bytes mean a fourth one. So a match of more than best bytes can only be
+//     where the list of position p+best-3 has an entry best-3 further on. That
+//     list is mostly short: the matches known so far differ there.
 func (c *pglz) search(src []byte, p int) (best, offset int) {
-	best = pglzMinMatch - 1
-	longest := min(pglzMaxMatch, len(src)-p)
-	if best >= longest {
-		return 0, 0
+	here := src[p:min(p+pglzMaxMatch, len(src))]
+	if len(here) <= pglzMinMatch {
+		return c.searchLast(src, p)
 	}
-	here := src[p : p+longest]
-	candidate := int(c.head[c.hash[p]%pglzLists])
-	for good := pglzGood; candidate != 0; good -= good * pglzDrop / 100 {
-		old := candidate - 1
-		if p-old > pglzMaxOffset {
-			break
-		}
-		there := src[old : old+longest]
-		if there[best] == here[best] && there[0] == here[0] && there[1] == here[1] {
-			if n := commonPrefix(there, here); n > best {
-				best, offset = n, p-old
-				if best == longest {
-					break // nothing can be longer
+	best = pglzMinMatch - 1
+	tail := 0 // the list followed is that of p+tail
+	want := load32(here, tail)
+	for at := c.newest(c.hash[p]); at >= tail && p-at+tail <= pglzMaxOffset; {
+		if load32(src, at) == want {
+			if n := commonPrefix(src[at-tail:], here); n > best {
+				best, offset = n, p-(at-tail)
+				if best >= pglzGoodLow || best == len(here) {
+					return c.finishLong(src, p, best, offset)
 				}
+				tail = best - 3
+				want = load32(here, tail)
+				at = c.newest(c.hash[p+tail])
+				continue
 			}
 		}
-		candidate = int(c.prev[old%pglzHistory])
-		if best >= good {
+		at = c.older(at)
+	}
+	return best, offset
+}
+
+// finishLong continues a search, the best match of which has pglzGoodLow bytes
+// or cannot become longer, on the list of p itself.
+func (c *pglz) finishLong(src []byte, p, best, offset int) (int, int) {
+	here := src[p:min(p+pglzMaxMatch, len(src))]
+	good := pglzGood
+	old := c.newest(c.hash[p])
+	for ; old != p-offset && best < good; old = c.older(old) {
+		good -= good * pglzDrop / 100
+	}
+	for best < good && best < len(here) {
+		good -= good * pglzDrop / 100
+		old = c.older(old)
+		if old < 0 || p-old > pglzMaxOffset {
 			break
+		}
+		if src[old+best] == here[best] {
+			if n := commonPrefix(src[old:], here); n > best {
+				best, offset = n, p-old
+			}
 		}
 	}
 	return best, offset
 }
 
-// commonPrefix returns how many first bytes of a and b, of equal length, agree.
+// searchLast is search for the last three positions, the hash of which is not
+// that of four bytes: the list holds any positions, and 3 bytes may match.
+func (c *pglz) searchLast(src []byte, p int) (length, offset int) {
+	if len(src)-p < pglzMinMatch {
+		return 0, 0
+	}
+	for old := c.newest(c.hash[p]); old >= 0 && p-old <= pglzMaxOffset; old = c.older(old) {
+		if commonPrefix(src[old:], src[p:]) == pglzMinMatch {
+			return pglzMinMatch, p - old
+		}
+	}
+	return 0, 0
+}
+
+func load32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
+
+// commonPrefix returns how many first bytes of a and b agree.
 func commonPrefix(a, b []byte) int {
 	n := 0
 	for ; n+8 <= len(a) && n+8 <= len(b); n += 8 {
