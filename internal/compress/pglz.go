@@ -62,10 +62,16 @@ func (c *pglz) Compress(dst, src []byte) ([]byte, bool, error) {
 // the last three positions have only their own byte.
 func (c *pglz) hashAll(src []byte) {
 	hash := c.hash[:len(src)]
-	for p := 0; p+4 <= len(src); p++ {
-		w := binary.LittleEndian.Uint32(src[p:])
-		h := int32(int8(w))<<6 ^ int32(int8(w>>8))<<4 ^ int32(int8(w>>16))<<2 ^ int32(int8(w>>24))
-		hash[p] = uint16(h) % pglzLists
+	if len(src) >= 4 {
+		var h int32
+		for _, b := range src[:3] {
+			h = h<<2 ^ int32(int8(b))
+		}
+		for p, b := range src[3:] { // b is the last byte of p's four
+			h = h<<2 ^ int32(int8(b))
+			hash[p] = uint16(h) % pglzLists
+			h ^= int32(int8(src[p])) << 6 // take the first one out
+		}
 	}
 	for p := max(0, len(src)-3); p < len(src); p++ {
 		hash[p] = uint16(int8(src[p])) % pglzLists
