@@ -277,7 +277,7 @@ func FuzzParseControl(f *testing.F) {
 			return
 		}
 		var buf bytes.Buffer
-		if WriteControl(&buf, b, time.UTC) != nil {
+		if b.Mode == ModeInvalid || WriteControl(&buf, b, time.UTC) != nil {
 			return
 		}
 		back, err := ParseControl(buf.Bytes(), "p", event.Discard)

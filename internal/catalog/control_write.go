@@ -69,8 +69,13 @@ func WriteControl(w io.Writer, b *Backup, loc *time.Location) error {
 	return err
 }
 
-// SaveControl replaces b's control file durably.
+// SaveControl replaces b's control file durably. What no tool could read back
+// is refused.
 func SaveControl(fsys fsx.FS, b *Backup, loc *time.Location) error {
+	if b.Mode == ModeInvalid || b.ID <= 0 {
+		return fmt.Errorf("write control file %s: %w", b.ControlPath(),
+			&keyfile.ValueError{Key: "backup-mode", Reason: "mode or start time is not known"})
+	}
 	err := fsx.WriteFileDurable(fsys, b.ControlPath(), 0o600, func(w io.Writer) error {
 		return WriteControl(w, b, loc)
 	})
