@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"gsprobackup/internal/compat"
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/logging"
+)
+
+// console turns the events of the use cases into what people see: messages on
+// stderr and in the log file, progress bars on stdout. It is the event.Sink of
+// a run. Which event reads how is in one render_*.go file per package that
+// emits events.
+type console struct {
+	log     *logging.Logger
+	profile compat.Profile
+	out     io.Writer
+	env     Env
+	// perFile is --progress.
+	perFile bool
+	bar     bar
+}
+
+func newConsole(s *session) *console {
+	return &console{log: s.log, profile: s.profile, out: s.streams.Out, env: s.env}
+}
+
+// renderer prints an event of its package and says whether it was one.
+type renderer func(c *console, e event.Event) bool
+
+func renderers() []renderer {
+	return []renderer{
+		renderCatalog, renderServer, renderWAL, renderBackup, renderValidate, renderRestore,
+	}
+}
+
+// Emit implements event.Sink.
+func (c *console) Emit(e event.Event) {
+	for _, render := range renderers() {
+		if render(c, e) {
+			return
+		}
+	}
+	// No words yet: better seen by a developer than lost.
+	c.verbose("%T%+v", e, e)
+}
+
+func (c *console) verbose(format string, args ...any) {
+	if c.log.Enabled(logging.Verbose) {
+		c.log.Log(logging.Verbose, fmt.Sprintf(format, args...))
+	}
+}
+
+func (c *console) logf(format string, args ...any) {
+	c.log.Log(logging.Log, fmt.Sprintf(format, args...))
+}
+
+func (c *console) info(format string, args ...any) {
+	c.log.Log(logging.Info, fmt.Sprintf(format, args...))
+}
+
+func (c *console) warn(format string, args ...any) {
+	c.log.Log(logging.Warning, fmt.Sprintf(format, args...))
+}
+
+// errorf prints an ERROR line that does not end the run by itself.
+func (c *console) errorf(format string, args ...any) {
+	c.log.Log(logging.Error, fmt.Sprintf(format, args...))
+}
+
+// fileProgress is the line of --progress for one file. Releases with bars
+// write it to the log file only, except for merge and delete.
+func (c *console) fileProgress(verb, path string, done, total int) {
+	if !c.perFile {
+		return
+	}
+	text := fmt.Sprintf("Progress: (%d/%d). %s file \"%s\"", done, total, verb, path)
+	if c.profile.Bars {
+		c.log.LogToFile(logging.Info, text)
+		return
+	}
+	c.log.Log(logging.Info, text)
+}

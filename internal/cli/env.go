@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"os/user"
+	"runtime"
+	"strconv"
+	"time"
+
+	"gsprobackup/internal/fsx"
+)
+
+// Streams are the standard streams of a run.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer // help, version, show, show-config, progress bars
+	Err io.Writer // every message
+}
+
+// Env is the rest of the outside world. Tests replace what they need.
+type Env struct {
+	// LookupEnv reads an environment variable.
+	LookupEnv func(name string) (value string, ok bool)
+	Now       func() time.Time
+	// Location is the zone of printed and parsed local times (TZ).
+	Location *time.Location
+	// UserName is the operating-system user of the effective user ID, ""
+	// if it has no name.
+	UserName func() string
+	// CPUs is the number of processors online.
+	CPUs int
+	PID  int
+	FS   fsx.FS
+	// Build is what --version tells.
+	Build Build
+	// MaskArgument blanks the bytes of argument arg from offset off on in
+	// the process list; nil does nothing.
+	MaskArgument func(arg, off int)
+	// Signals makes INT, QUIT and TERM cancel the run.
+	Signals bool
+	// OpenTerminal opens the controlling terminal for a password; nil if
+	// there is never one.
+	OpenTerminal func() (Terminal, error)
+}
+
+// OSStreams are the process' streams.
+func OSStreams() Streams {
+	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+}
+
+// OSEnv is the process' surroundings.
+func OSEnv() Env {
+	return Env{
+		LookupEnv:    os.LookupEnv,
+		Now:          time.Now,
+		Location:     time.Local,
+		UserName:     effectiveUser,
+		CPUs:         runtime.NumCPU(),
+		PID:          os.Getpid(),
+		FS:           fsx.OS(),
+		MaskArgument: maskArgument,
+		Signals:      true,
+		OpenTerminal: openTerminal,
+	}
+}
+
+func effectiveUser() string {
+	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"gsprobackup/internal/logging"
+	"gsprobackup/internal/usererr"
+)
+
+// This file is the only place where an error becomes words and an exit status.
+
+// exitStatus prints err and returns the status of the process.
+func (s *session) exitStatus(err error) int {
+	var bad *getoptError
+	var status *exitError
+	switch {
+	case err == nil, errors.Is(err, errHelpShown):
+		return 0
+	case errors.As(err, &status):
+		return status.code
+	case errors.As(err, &bad):
+		s.log.Raw(bad.Line + "\n")
+		s.log.Log(logging.Error, fmt.Sprintf("Option is not found. Try \"%s --help\" for more information.\n", s.progName()))
+		return 1
+	}
+	s.log.Log(logging.Error, errorText(err))
+	var user *usererr.Error
+	if errors.As(err, &user) {
+		return user.ExitCode()
+	}
+	return 1
+}
+
+// errorText is the message of err. A text of the C tool stands for itself:
+// what lower packages wrapped around it is for developers.
+func errorText(err error) string {
+	var user *usererr.Error
+	if errors.As(err, &user) {
+		return user.Text
+	}
+	return err.Error()
+}
+
+// exitError ends the run with a status and without a message; everything was
+// said already.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// errInterrupted is the cause of a run that a signal ended.
+var errInterrupted = usererr.New("interrupted")
+
+// explainCancel replaces the bare "context canceled" of a use case by what
+// cancelled it. Texts of the C tool ("interrupted during backup") stay.
+func (s *session) explainCancel(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil {
+		return err
+	}
+	var user *usererr.Error
+	if errors.As(err, &user) {
+		return err
+	}
+	if err == nil && errors.Is(cause, errInterrupted) {
+		return nil // the work was done when the signal came
+	}
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, cause) {
+		return cause
+	}
+	return err
+}
+
+// catchSignals turns the first INT, QUIT or TERM into a cancellation. A second
+// one finds the default action again and kills the process.
+func (s *session) catchSignals(cancel context.CancelCauseFunc) (stop func()) {
+	if !s.env.Signals {
+		return func() {}
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
+			cancel(errInterrupted)
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"strings"
+
+	"gsprobackup/internal/usererr"
+)
+
+// mapping is one OLD=NEW pair of -T or --external-mapping.
+type mapping struct{ Old, New string }
+
+// maxMappingPath is the room the C tool has for one directory of a mapping,
+// without the terminating zero.
+const maxMappingPath = 1023
+
+// setMapping makes a setter that appends a mapping. kind is the word the
+// messages use (spec/cli.md §4.6; some of them end in a line feed).
+func setMapping(kind string, list func(*options) *[]mapping) setter {
+	return func(o *options, value string) error {
+		m, err := parseMapping(kind, value)
+		if err != nil {
+			return err
+		}
+		l := list(o)
+		*l = append(*l, m)
+		return nil
+	}
+}
+
+// parseMapping splits OLD=NEW at the only equals sign that no backslash
+// protects. "\=" stands for an equals sign inside a path; any other backslash
+// is an ordinary character.
+func parseMapping(kind, value string) (mapping, error) {
+	var parts [2]strings.Builder
+	n := 0
+	for i := 0; i < len(value); i++ {
+		c := value[i]
+		switch {
+		case c == '\\' && i+1 < len(value) && value[i+1] == '=':
+			i++
+			parts[n].WriteByte('=')
+		case c == '=' && n == 1:
+			return mapping{}, usererr.New("multiple \"=\" signs in %s mapping\n", kind)
+		case c == '=':
+			n = 1
+		default:
+			parts[n].WriteByte(c)
+		}
+		if parts[n].Len() > maxMappingPath {
+			return mapping{}, usererr.New("directory name too long")
+		}
+	}
+	m := mapping{Old: parts[0].String(), New: parts[1].String()}
+	switch {
+	case m.Old == "" || m.New == "":
+		return mapping{}, usererr.New("invalid %s mapping format \"%s\", must be \"OLDDIR=NEWDIR\"", kind, value)
+	case m.Old[0] != '/':
+		return mapping{}, usererr.New("old directory is not an absolute path in %s mapping: %s\n", kind, m.Old)
+	case m.New[0] != '/':
+		return mapping{}, usererr.New("new directory is not an absolute path in %s mapping: %s\n", kind, m.New)
+	}
+	return m, nil
+}

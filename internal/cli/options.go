@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"strings"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/optvalue"
+	"gsprobackup/internal/usererr"
+)
+
+// options holds what the command line said. Every option is accepted with
+// every command (spec/cli.md §2); the commands pick what they use.
+type options struct {
+	Help       bool
+	BackupPath string
+	Instance   string
+	BackupID   string // as typed
+	Threads    uint32
+	Progress   bool
+	NoSync     bool
+	Compat     string
+
+	Mode             catalog.Mode // ModeInvalid if not given
+	Stream           bool         // always on; see §3.1
+	SmoothCheckpoint bool
+	Slot             string
+	TempSlot         bool // no effect, as in the C tool
+	BackupLog        bool
+	BackupReplslot   bool
+	Note             string
+	TTL              int64 // seconds
+	TTLGiven         bool
+	ExpireTime       string
+
+	NoValidate          bool
+	SkipBlockValidation bool
+	SkipExternalDirs    bool
+	Incremental         incrementalMode
+	TablespaceMap       []mapping
+	ExternalMap         []mapping
+	Target              targetOptions
+	Force               bool
+
+	DeleteWAL     bool
+	DeleteExpired bool
+	MergeExpired  bool
+	WAL           bool // synonym of DeleteWAL, counted apart
+	Expired       bool // synonym of DeleteExpired, counted apart
+	DryRun        bool
+	Status        string
+
+	Compress   bool
+	NoPassword bool
+	Password   string
+	RWTimeout  uint32 // seconds; 0 means the default of 120
+
+	JSON     bool
+	Archive  bool
+	S3Status string
+	Media    mediaType
+
+	Encryption encryptionOptions
+
+	// given names the options that occurred, by their long name.
+	given map[string]bool
+}
+
+// targetOptions are the recovery target options as typed.
+type targetOptions struct {
+	Time, XID, LSN, Inclusive, Name string
+	Timeline                        uint32
+	Immediate                       bool
+}
+
+// encryptionOptions are the hidden options of spec/cli.md §4.8.
+type encryptionOptions struct {
+	Method, Key, Salt, Device string
+	GenKey                    bool
+}
+
+// any tells whether one of them was given.
+func (e encryptionOptions) any() bool { return e != encryptionOptions{} }
+
+type incrementalMode int
+
+const (
+	incrementalNone incrementalMode = iota
+	incrementalChecksum
+	incrementalLSN
+)
+
+type mediaType int
+
+const (
+	mediaUnknown mediaType = iota
+	mediaS3
+	mediaDisk
+)
+
+func setMode(o *options, value string) (err error) {
+	o.Mode, err = catalog.ParseMode(value)
+	return err
+}
+
+func setFormat(o *options, value string) error {
+	i := optvalue.MatchPrefix(value, "plain", "json")
+	if i < 0 {
+		return usererr.New("Invalid show format \"%s\"", value)
+	}
+	o.JSON = i == 1
+	return nil
+}
+
+func setIncremental(o *options, value string) error {
+	i := optvalue.MatchWord(value, "none", "checksum", "lsn")
+	if i < 0 {
+		return usererr.New("Invalid value for '--incremental-mode' option: '%s'", value)
+	}
+	o.Incremental = incrementalMode(i)
+	return nil
+}
+
+func setMediaType(o *options, value string) error {
+	switch optvalue.MatchPrefix(value, "s3", "disk") {
+	case 0:
+		o.Media = mediaS3
+	case 1:
+		o.Media = mediaDisk
+	default:
+		return usererr.New("invalid media_type \"%s\"", value)
+	}
+	return nil
+}
+
+// setTTL tells a malformed number and a negative one apart (§5.1).
+func setTTL(o *options, value string) error {
+	n, err := optvalue.ParseInt64(value, optvalue.Second)
+	if err != nil {
+		return err
+	}
+	if n < 0 {
+		return &optvalue.BadValue{Want: optvalue.WantUint64, Value: value}
+	}
+	o.TTL, o.TTLGiven = n, true
+	return nil
+}
+
+// threads is the effective -j: 0 counts as 1.
+func (o *options) threads() int {
+	if o.Threads == 0 {
+		return 1
+	}
+	return int(o.Threads)
+}
+
+// joinCommandLine is the text of the command record: every word followed by a
+// blank (§7.4).
+func joinCommandLine(args []string) string {
+	var b strings.Builder
+	for _, a := range args {
+		b.WriteString(a)
+		b.WriteByte(' ')
+	}
+	return b.String()
+}

@@ -1,0 +1,281 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/logging"
+	"gsprobackup/internal/restore"
+	"gsprobackup/internal/usererr"
+)
+
+// This file is the way from words to a checked request, the same for every
+// command. The order of its steps is the C tool's (spec/cli.md §2): it decides
+// which of several faults is reported.
+
+// commandRules are the few differences between commands in that way.
+type commandRules struct {
+	name string
+	// noInstance commands work without --instance.
+	noInstance bool
+	// creates the instance: its directory and config need not be there.
+	creates bool
+	// readsConfig is false for add-instance only.
+	skipsConfig bool
+	// takesID allows -i.
+	takesID bool
+	// takesTarget parses the recovery target options.
+	takesTarget bool
+	// pins checks --ttl, --expire-time, --note.
+	pins bool
+	// logged commands start the log file with their command line.
+	logged bool
+	// needsDSS commands cannot work on shared storage in this build.
+	needsDSS bool
+	// loneLevel accepts a compression level without algorithm.
+	loneLevel bool
+}
+
+// request is a checked command line with the instance's settings.
+type request struct {
+	*options
+	Catalog string // absolute
+	Config  *catalog.Config
+	// ID is the backup chosen with -i, 0 for none.
+	ID catalog.ID
+	// Recovery is the target of restore and validate.
+	Recovery restore.Target
+	// Pin is what --ttl, --expire-time and --note ask for.
+	Pin pinOptions
+}
+
+// instanceDir is B/backups/NAME.
+func (r *request) instanceDir() string { return filepath.Join(r.Catalog, "backups", r.Instance) }
+
+// configPath is the instance's configuration file.
+func (r *request) configPath() string { return filepath.Join(r.instanceDir(), "pg_probackup.conf") }
+
+// command makes the run function of a sub-command: prepare, then work.
+func (s *session) command(rules commandRules, work func(context.Context, *request) error) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		r, err := s.prepare(rules, args)
+		if err != nil {
+			return err
+		}
+		return work(ctx, r)
+	}
+}
+
+// prepare performs steps 2 to 17.
+func (s *session) prepare(rules commandRules, args []string) (*request, error) {
+	r := &request{options: &s.opts, Config: catalog.NewConfig()}
+	if err := s.readCommandLine(rules, r, args); err != nil {
+		return nil, err
+	}
+	if err := s.findCatalog(rules, r); err != nil {
+		return nil, err
+	}
+	if r.Instance != "" {
+		if err := s.readInstance(rules, r); err != nil {
+			return nil, err
+		}
+	}
+	s.configureLog(rules, r)
+	for _, check := range []func(commandRules, *request) error{
+		s.checkData, s.checkID, s.checkTarget, s.checkThreads, s.checkPin, s.checkValidation,
+		s.checkCompression, s.checkMissingParts,
+	} {
+		if err := check(rules, r); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// readCommandLine is steps 2 to 5.
+func (s *session) readCommandLine(rules commandRules, r *request, args []string) error {
+	const firstWord = 2 // program and sub-command come before
+	_, posix := s.env.LookupEnv("POSIXLY_CORRECT")
+	secrets, err := parseOptions(s.args[0], args, posix, r.options, r.Config)
+	s.maskSecrets(secrets, firstWord)
+	if err != nil {
+		return err
+	}
+	if r.Compat != "" {
+		if err := s.useProfile(r.Compat); err != nil {
+			return err
+		}
+	}
+	if r.given["password"] && r.NoPassword {
+		return usererr.New("You cannot specify --password and --no-password options together")
+	}
+	if len(r.TablespaceMap) > 0 && len(r.ExternalMap) == 0 {
+		return usererr.New("If specify --tablespace-mapping option, you must specify --external-mapping option together")
+	}
+	if r.Help {
+		if err := s.helpFor(rules.name); err != nil {
+			return err
+		}
+		return errHelpShown
+	}
+	return nil
+}
+
+// findCatalog is steps 6 to 8.
+func (s *session) findCatalog(rules commandRules, r *request) error {
+	path := r.BackupPath
+	if path == "" {
+		var ok bool
+		if path, ok = s.env.LookupEnv("BACKUP_PATH"); !ok {
+			return usererr.New("required parameter not specified: BACKUP_PATH (-B, --backup-path)")
+		}
+	}
+	r.Catalog = canonicalPath(path)
+	if !strings.HasPrefix(r.Catalog, "/") {
+		return usererr.New("-B, --backup-path must be an absolute path")
+	}
+	if r.Instance == "" {
+		if rules.noInstance {
+			return nil
+		}
+		return usererr.New("required parameter not specified: --instance")
+	}
+	if leavesDirectory(r.Instance) {
+		// The C tool takes "../x" as an instance, and del-instance
+		// deletes it (spec/cli.md §13 row 8).
+		return usererr.New("Invalid instance name '%s'", r.Instance)
+	}
+	if rules.creates {
+		return nil
+	}
+	info, err := s.env.FS.Stat(r.instanceDir())
+	if err != nil {
+		s.log.Log(logging.Warning, fmt.Sprintf("Failed to access directory \"%s\": %s", r.instanceDir(), usererr.Reason(err)))
+		return usererr.Wrap(err, "Instance '%s' does not exist in this backup catalog", r.Instance)
+	}
+	if !info.IsDir() {
+		return usererr.New("-B, --backup-path must be a path to directory")
+	}
+	return nil
+}
+
+// readInstance is step 9: the environment, then the config file, which is
+// stronger. Only options that the command line left open are looked at.
+func (s *session) readInstance(rules commandRules, r *request) error {
+	if v, ok := s.env.LookupEnv("PGDATA"); ok {
+		if err := r.Config.Set(catalog.FindConfigOption("pgdata"), v, catalog.FromEnv); err != nil {
+			return err
+		}
+	}
+	database, ok := s.env.LookupEnv("PGDATABASE")
+	if !ok {
+		if database, ok = s.env.LookupEnv("PGUSER"); !ok {
+			database = s.env.UserName()
+			ok = database != ""
+		}
+	}
+	if ok {
+		if err := r.Config.Set(catalog.FindConfigOption("pgdatabase"), database, catalog.FromEnv); err != nil {
+			return err
+		}
+	}
+	if rules.skipsConfig {
+		return nil
+	}
+	_, err := catalog.ReadConfig(s.env.FS, r.configPath(), r.Config, nil)
+	return err
+}
+
+// configureLog is step 10.
+func (s *session) configureLog(rules commandRules, r *request) {
+	cfg := r.Config
+	dir := cfg.LogDirectory
+	if dir == "" && cfg.LogLevelFile != catalog.LogOff {
+		dir = filepath.Join(r.Catalog, "log")
+	}
+	s.log.Configure(logging.Config{
+		Console: logLevel(cfg.LogLevelConsole), File: logLevel(cfg.LogLevelFile),
+		Dir: dir, Filename: cfg.LogFilename, ErrorFilename: cfg.ErrorLogFilename,
+		RotationSize: cfg.LogRotationSize, RotationAge: cfg.LogRotationAge,
+	})
+	if rules.logged {
+		s.log.LogToFile(logging.Info, "command: "+joinCommandLine(s.args))
+	}
+}
+
+func logLevel(l catalog.LogLevel) logging.Level {
+	switch l {
+	case catalog.LogVerbose:
+		return logging.Verbose
+	case catalog.LogLog:
+		return logging.Log
+	case catalog.LogInfo:
+		return logging.Info
+	case catalog.LogNotice:
+		return logging.Notice
+	case catalog.LogWarning:
+		return logging.Warning
+	case catalog.LogError:
+		return logging.Error
+	}
+	return logging.Off
+}
+
+// checkData is step 11. The canonical form is what set-config stores.
+func (s *session) checkData(_ commandRules, r *request) error {
+	if r.Config.PGData == "" {
+		return nil
+	}
+	o := catalog.FindConfigOption("pgdata")
+	path := canonicalPath(r.Config.PGData)
+	if !strings.HasPrefix(path, "/") {
+		return usererr.New("-D, --pgdata must be an absolute path")
+	}
+	return r.Config.Set(o, path, r.Config.Source(o))
+}
+
+// canonicalPath removes double slashes and, at the end, "/" and "/.". Inner
+// "." and ".." stay, as they do in the C tool.
+func canonicalPath(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '/' && i > 0 && path[i-1] == '/' {
+			continue
+		}
+		b.WriteByte(path[i])
+	}
+	p := b.String()
+	for {
+		switch {
+		case len(p) > 1 && strings.HasSuffix(p, "/"):
+			p = p[:len(p)-1]
+		case len(p) > 2 && strings.HasSuffix(p, "/."):
+			p = p[:len(p)-2]
+		case p == "/.":
+			p = "/"
+		default:
+			return p
+		}
+	}
+}
+
+// leavesDirectory tells whether joining name to a directory may give a path
+// that is not below it.
+func leavesDirectory(name string) bool {
+	for _, part := range strings.Split(name, "/") {
+		if part == ".." || part == "." || part == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// isNotExist tells a missing file, also when a parent is no directory.
+func isNotExist(err error) bool {
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
+}

@@ -1,0 +1,167 @@
+// Package cli is the command line: what a user types and what a user reads.
+//
+// It owns the C tool's option table, its getopt rules, the order of checks,
+// help, version, the rendering of events as messages, bars, tables and JSON,
+// and the one place where an error becomes words and an exit status. One file
+// per sub-command collects options and calls the use case's package; the work
+// itself, and everything that touches a catalog or a server, is below.
+//
+// The contract is spec/cli.md. cobra holds the command tree; its flag parser
+// is switched off, because it differs from getopt_long in every row of §5.6.
+package cli
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gsprobackup/internal/compat"
+	"gsprobackup/internal/logging"
+	"gsprobackup/internal/usererr"
+)
+
+// Run executes the command line args (args[0] is the program) and returns the
+// exit status.
+func Run(args []string, streams Streams, env Env) int {
+	s := newSession(args, streams, env)
+	defer s.close()
+	return s.exitStatus(s.run())
+}
+
+// session is one run of the program.
+type session struct {
+	args    []string // private copies; the process' own words get masked
+	streams Streams
+	env     Env
+	profile compat.Profile
+	log     *logging.Logger
+	console *console
+	opts    options
+
+	// fail ends the run from inside: a signal, or a log file that cannot
+	// be written.
+	fail context.CancelCauseFunc
+	// words are the options found, for masking.
+	words []word
+}
+
+func newSession(args []string, streams Streams, env Env) *session {
+	s := &session{streams: streams, env: env}
+	for _, a := range args {
+		s.args = append(s.args, strings.Clone(a))
+	}
+	if len(s.args) == 0 {
+		s.args = []string{"gs_probackup"}
+	}
+	s.fail = func(error) {}
+	s.log = logging.New(logging.Options{
+		Console: streams.Err, FS: env.FS, Now: env.Now, Location: env.Location, PID: env.PID,
+		OnFileError: func(err error) { s.fail(err) },
+	})
+	return s
+}
+
+// progName is the name in help pages.
+func (s *session) progName() string { return filepath.Base(s.args[0]) }
+
+func (s *session) run() error {
+	name, _ := s.env.LookupEnv("GS_PROBACKUP_COMPAT")
+	if err := s.useProfile(name); err != nil {
+		return err
+	}
+	if len(s.args) < 2 {
+		return usererr.New("No subcommand specified")
+	}
+	root := s.commandTree()
+	command := s.args[1]
+	if alias, ok := pseudoCommands()[command]; ok {
+		command = alias
+	}
+	if !hasCommand(root, command) {
+		return usererr.New("Unknown subcommand \"%s\"", s.args[1])
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	s.fail = cancel
+	defer s.catchSignals(cancel)()
+
+	root.SetArgs(append([]string{command}, s.args[2:]...))
+	err := root.ExecuteContext(ctx)
+	return s.explainCancel(ctx, err)
+}
+
+func (s *session) useProfile(name string) error {
+	p, err := compat.Lookup(name)
+	if err != nil {
+		return err
+	}
+	s.profile = p
+	s.console = newConsole(s)
+	return nil
+}
+
+func (s *session) close() {
+	// The messages are written; a failing close of the log changes nothing.
+	_ = s.log.Close()
+}
+
+// pseudoCommands are other spellings of help and version. They work in the
+// place of a sub-command only (spec/cli.md §1).
+func pseudoCommands() map[string]string {
+	return map[string]string{
+		"--help": "help", "-?": "help",
+		"--version": "version", "-V": "version",
+	}
+}
+
+// hasCommand looks for an exact name: cobra's own search knows options before
+// the command and abbreviations, the C tool does not.
+func hasCommand(root *cobra.Command, name string) bool {
+	for _, c := range root.Commands() {
+		if c.Name() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// commandTree is cobra without everything the C tool does not have: flags,
+// suggestions, usage dumps, completion and its own help.
+func (s *session) commandTree() *cobra.Command {
+	root := &cobra.Command{
+		Use:                "gs_probackup",
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableFlagParsing: true,
+		DisableSuggestions: true,
+		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	help := helpCommand(s)
+	root.SetHelpCommand(help)
+	root.AddCommand(
+		help, versionCommand(s), agentCommand(s),
+		initCommand(s), addInstanceCommand(s), delInstanceCommand(s),
+		setConfigCommand(s), setBackupCommand(s), showConfigCommand(s), showCommand(s),
+		backupCommand(s), restoreCommand(s), mergeCommand(s), deleteCommand(s), validateCommand(s),
+	)
+	return root
+}
+
+// newCommand makes a sub-command whose arguments are not touched by cobra.
+func newCommand(name, short string, run func(ctx context.Context, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use:                name,
+		Short:              short,
+		DisableFlagParsing: true,
+		Args:               cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return run(cmd.Context(), args)
+		},
+	}
+}
+
+// errHelpShown ends a command whose --help was printed; it is no failure.
+var errHelpShown = errors.New("help shown")
