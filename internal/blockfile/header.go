@@ -31,17 +31,19 @@ func AppendHeaders(dst []byte, headers []Header, total int64) ([]byte, error) {
 	if total < 0 || total > math.MaxInt32 {
 		return dst, fmt.Errorf("encode page headers: stored length %d does not fit the format", total)
 	}
-	var rec [HeaderSize]byte
 	for _, h := range headers {
-		binary.LittleEndian.PutUint64(rec[0:], uint64(h.LSN))
-		binary.LittleEndian.PutUint32(rec[8:], h.Block)
-		binary.LittleEndian.PutUint32(rec[12:], uint32(h.Pos))
-		binary.LittleEndian.PutUint16(rec[16:], h.Checksum)
-		dst = append(dst, rec[:]...)
+		dst = appendRecord(dst, h)
 	}
-	rec = [HeaderSize]byte{}
-	binary.LittleEndian.PutUint32(rec[12:], uint32(total))
-	return append(dst, rec[:]...), nil
+	return appendRecord(dst, Header{Pos: int32(total)}), nil
+}
+
+func appendRecord(dst []byte, h Header) []byte {
+	var rec [HeaderSize]byte
+	binary.LittleEndian.PutUint64(rec[0:], uint64(h.LSN))
+	binary.LittleEndian.PutUint32(rec[8:], h.Block)
+	binary.LittleEndian.PutUint32(rec[12:], uint32(h.Pos))
+	binary.LittleEndian.PutUint16(rec[16:], h.Checksum)
+	return append(dst, rec[:]...)
 }
 
 // ParseHeaders decodes a raw header array. It is strict: the first frame

@@ -40,8 +40,8 @@ type MapWriter struct {
 	dst io.Writer
 	off int64
 	err error
-	// packers keeps *zlib.Writer: a fresh deflate state per file would cost
-	// more than packing the few records of a small one.
+	// packers keeps *packer: a fresh deflate state per file would cost more
+	// than packing the few records of a small one.
 	packers sync.Pool
 }
 
@@ -59,29 +59,49 @@ func (w *MapWriter) Append(headers []Header, total int64) (MapRef, error) {
 	if err := checkHeaders(headers, total); err != nil {
 		return MapRef{}, fmt.Errorf("write page headers: %w", err)
 	}
-	raw, err := AppendHeaders(make([]byte, 0, (len(headers)+1)*HeaderSize), headers, total)
-	if err != nil {
+	p := w.packer()
+	defer w.packers.Put(p)
+	for rest := headers; len(rest) > 0; {
+		n := min(len(rest), packRecords)
+		p.raw = p.raw[:0]
+		for _, h := range rest[:n] {
+			p.raw = appendRecord(p.raw, h)
+		}
+		if err := p.write(p.raw); err != nil {
+			return MapRef{}, err
+		}
+		rest = rest[n:]
+	}
+	if err := p.write(appendRecord(p.raw[:0], Header{Pos: int32(total)})); err != nil {
 		return MapRef{}, err
 	}
-	return w.AppendRaw(raw)
+	return w.store(p, len(headers))
 }
 
 // AppendRaw is Append for an array that is already encoded, such as one kept
 // by a merge.
 func (w *MapWriter) AppendRaw(raw []byte) (MapRef, error) {
-	packed, err := w.pack(raw)
-	if err != nil {
+	p := w.packer()
+	defer w.packers.Put(p)
+	if err := p.write(raw); err != nil {
+		return MapRef{}, err
+	}
+	return w.store(p, len(raw)/HeaderSize-1)
+}
+
+// store writes what p has packed, an array for n pages.
+func (w *MapWriter) store(p *packer, n int) (MapRef, error) {
+	if err := p.z.Close(); err != nil {
 		return MapRef{}, fmt.Errorf("pack page headers: %w", err)
 	}
-	ref := MapRef{N: len(raw)/HeaderSize - 1, CRC: crc32c.Sum(raw), Size: int32(len(packed))}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return MapRef{}, w.err
 	}
-	ref.Off = w.off
-	n, err := w.dst.Write(packed)
-	w.off += int64(n)
+	ref := MapRef{N: n, CRC: p.crc, Off: w.off, Size: int32(p.out.Len())}
+	done, err := w.dst.Write(p.out.Bytes())
+	w.off += int64(done)
 	if err != nil {
 		w.err = fmt.Errorf("write page headers: %w", err)
 		return MapRef{}, w.err
@@ -96,24 +116,37 @@ func (w *MapWriter) Size() int64 {
 	return w.off
 }
 
-func (w *MapWriter) pack(raw []byte) ([]byte, error) {
-	out := bytes.NewBuffer(make([]byte, 0, len(raw)/2+64))
-	z, _ := w.packers.Get().(*zlib.Writer)
-	if z == nil {
-		var err error
-		if z, err = zlib.NewWriterLevel(out, zlib.BestSpeed); err != nil {
-			return nil, err
-		}
+// packRecords is how many records are encoded at once on their way into zlib.
+const packRecords = 256
+
+// packer packs one header array and sums its raw bytes.
+type packer struct {
+	z   *zlib.Writer
+	out bytes.Buffer
+	raw []byte
+	crc uint32
+}
+
+// packer gives an empty packer, to be put back after use.
+func (w *MapWriter) packer() *packer {
+	p, _ := w.packers.Get().(*packer)
+	if p == nil {
+		p = &packer{raw: make([]byte, 0, packRecords*HeaderSize)}
+		// The level is a valid constant, the only thing that can be wrong.
+		p.z, _ = zlib.NewWriterLevel(&p.out, zlib.BestSpeed)
 	}
-	defer w.packers.Put(z)
-	z.Reset(out)
-	if _, err := z.Write(raw); err != nil {
-		return nil, err
+	p.out.Reset()
+	p.z.Reset(&p.out)
+	p.crc = 0
+	return p
+}
+
+func (p *packer) write(raw []byte) error {
+	p.crc = crc32c.Update(p.crc, raw)
+	if _, err := p.z.Write(raw); err != nil {
+		return fmt.Errorf("pack page headers: %w", err)
 	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return nil
 }
 
 // ReadHeaders reads, checks and decodes one header array. total is the length

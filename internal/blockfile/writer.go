@@ -40,6 +40,9 @@ func NewWriter(pages int) *Writer {
 	return &Writer{headers: make([]Header, 0, max(pages, 0))}
 }
 
+// Reset starts another stored file and keeps the memory of the headers.
+func (w *Writer) Reset() { *w = Writer{headers: w.headers[:0]} }
+
 // Reserve accounts for the next run and returns the offset at which its
 // frames belong. It rejects runs whose headers do not tile their frames or
 // that do not ascend, which would be a bug or a broken peer, not bad data.

@@ -1,0 +1,149 @@
+package pagecopy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/crc32c"
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/remote"
+)
+
+// writebackStep is how many bytes of a file are written before the kernel is
+// asked to start putting them on disk, so that the fsync at the end finds
+// little to do.
+const writebackStep = 4 << 20
+
+// create opens the stored file of a task.
+func (e *engine) create(t *Task) (fsx.File, error) {
+	perm := fs.FileMode(t.Mode & 0o777)
+	f, err := e.Out.OpenFile(t.dest(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
+	if err != nil {
+		return nil, err
+	}
+	if perm&0o077 != 0 { // the umask may have taken bits away
+		if err := f.Chmod(perm); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return f, nil
+}
+
+// write puts p at off and starts write-back at every full step.
+func (e *engine) write(f fsx.File, p []byte, off int64) error {
+	if _, err := f.WriteAt(p, off); err != nil {
+		return err
+	}
+	end := off + int64(len(p))
+	if from, to := off/writebackStep, end/writebackStep; to > from && !e.NoSync {
+		// A hint only: the fsync tells of errors.
+		_ = f.StartWriteback(from*writebackStep, (to-from)*writebackStep)
+	}
+	return nil
+}
+
+// copyPlain copies a file byte by byte.
+func (w *worker) copyPlain(t *Task) error {
+	sink := plainSink{worker: w, task: t}
+	_, err := w.reader.CopyFile(w.ctx, t.source(), &sink)
+	if errors.Is(err, remote.ErrVanished) {
+		return w.report(t, Result{Outcome: Vanished, Alg: compress.None})
+	}
+	if err == nil && sink.off > sink.written {
+		err = sink.out.Truncate(sink.off)
+	}
+	if err != nil {
+		if sink.out != nil {
+			err = errors.Join(err, sink.out.Close())
+		}
+		return err
+	}
+	res := Result{Size: sink.off, CRC: sink.crc, Copied: sink.off, Alg: compress.None, Truncated: sink.off < t.Size}
+	if sink.out == nil {
+		return w.report(t, res)
+	}
+	return w.sync.put(sink.out, t, res)
+}
+
+// plainSink stores a file as it comes. The stored file is made with its first
+// byte: an empty file has none (spec/formats.md §5.6).
+type plainSink struct {
+	*worker
+	task    *Task
+	out     fsx.File
+	off     int64
+	written int64 // end of the last bytes; a hole may follow
+	crc     uint32
+}
+
+func (s *plainSink) Data(p []byte) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	if err := s.write(s.out, p, s.off); err != nil {
+		return err
+	}
+	s.crc = crc32c.Update(s.crc, p)
+	s.off += int64(len(p))
+	s.written = s.off
+	return nil
+}
+
+func (s *plainSink) Hole(n int64) error {
+	s.crc = crc32c.Zeros(s.crc, n)
+	s.off += n
+	return s.begin()
+}
+
+func (s *plainSink) begin() (err error) {
+	if s.out == nil {
+		s.out, err = s.create(s.task)
+	}
+	return err
+}
+
+// controlAttempts is how often pg_control is read until its crc fits: the
+// server overwrites it in place, so a read may see two halves.
+const controlAttempts = 10
+
+func (w *worker) copyControl(t *Task) error {
+	image, control, err := w.readControl(t.source())
+	if err != nil {
+		return err
+	}
+	f, err := w.create(t)
+	if err != nil {
+		return err
+	}
+	if err := w.write(f, image, 0); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	n := int64(len(image))
+	return w.sync.put(f, t, Result{Size: n, CRC: control.CRC, Copied: n, Alg: compress.None, Control: control})
+}
+
+func (w *worker) readControl(path string) (image []byte, control *pgdata.Control, err error) {
+	for attempt := range controlAttempts {
+		var raw []byte
+		if raw, err = w.Source.ReadFile(w.ctx, path, 2*pgdata.ControlFileSize); err != nil {
+			return nil, nil, fmt.Errorf("read control file: %w", err)
+		}
+		if image, control, err = pgdata.BackupCopy(raw); err == nil {
+			return image, control, nil
+		}
+		wait := time.NewTimer(time.Duration(attempt) * time.Millisecond)
+		select {
+		case <-w.ctx.Done():
+			wait.Stop()
+			return nil, nil, context.Cause(w.ctx)
+		case <-wait.C:
+		}
+	}
+	return nil, nil, err
+}
