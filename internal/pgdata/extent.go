@@ -1,0 +1,165 @@
+package pgdata
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// A `_compress` file is a row of extents (spec/formats.md §7.8, openGauss 5
+// and newer):
+//
+//	128 * 8192 bytes of chunk space | one 8192-byte header page
+//
+// header page:
+//
+//	off  type  field
+//	  0  u32   nblocks: logical blocks in this extent
+//	  4  u32   allocated_chunks
+//	  8  u16   chunk_size: 512, 1024, 2048 or 4096
+//	 10  u8    low 7 bits algorithm, high bit recycle-in-order
+//	 11  u8    reserved
+//	 12        128 address records of 6 + 2*(8192/chunk_size) bytes:
+//	           u32 checksum, u8 nchunks, u8 allocated_chunks, u16 numbers[]
+//
+// Chunk number k (1-based) lies at extent start + (k-1)*chunk_size.
+const (
+	// ExtentBlocks is the number of logical blocks in an extent.
+	ExtentBlocks = 128
+	// ExtentSize is the length of an extent in bytes.
+	ExtentSize = extentHeaderOffset + BlockSize
+
+	extentHeaderOffset = ExtentBlocks * BlockSize
+	extentFixedSize    = 12
+	recycleInOrder     = 0x80
+	maxChunksPerBlock  = BlockSize / 512
+)
+
+// ExtentHeader is a decoded header page.
+type ExtentHeader struct {
+	Blocks          uint32 // 0 to 128
+	AllocatedChunks uint32
+	ChunkSize       uint16 // bytes
+	Algorithm       uint8  // 1 pglz, 2 zstd, 3 pgzstd
+	RecycleInOrder  bool
+	Reserved        uint8
+	Slots           [ExtentBlocks]ChunkAddress
+}
+
+// ChunkAddress says which chunks hold a block.
+type ChunkAddress struct {
+	Checksum  uint32
+	Chunks    uint8 // in use: the first ones of Numbers
+	Allocated uint8
+	Numbers   [maxChunksPerBlock]uint16 // 1-based
+}
+
+// ParseExtentHeader decodes a header page of BlockSize bytes. Address records
+// are not checked here: a running server may be changing one of them.
+func ParseExtentHeader(page []byte) (*ExtentHeader, error) {
+	if len(page) != BlockSize {
+		return nil, fmt.Errorf("read extent header: %d bytes, want %d", len(page), BlockSize)
+	}
+	le := binary.LittleEndian
+	h := &ExtentHeader{
+		Blocks:          le.Uint32(page),
+		AllocatedChunks: le.Uint32(page[4:]),
+		ChunkSize:       le.Uint16(page[8:]),
+		Algorithm:       page[10] &^ recycleInOrder,
+		RecycleInOrder:  page[10]&recycleInOrder != 0,
+		Reserved:        page[11],
+	}
+	per, err := chunksPerBlock(h.ChunkSize)
+	if err != nil {
+		return nil, &CorruptionError{Reason: "extent header: " + err.Error()}
+	}
+	if h.Blocks > ExtentBlocks {
+		return nil, &CorruptionError{Reason: fmt.Sprintf("extent header: %d blocks in an extent of %d", h.Blocks, ExtentBlocks)}
+	}
+	for i := range h.Slots {
+		s, rec := &h.Slots[i], page[extentFixedSize+i*addressSize(per):]
+		s.Checksum, s.Chunks, s.Allocated = le.Uint32(rec), rec[4], rec[5]
+		for j := range per {
+			s.Numbers[j] = le.Uint16(rec[6+2*j:])
+		}
+	}
+	return h, nil
+}
+
+// Marshal returns the header page.
+func (h *ExtentHeader) Marshal() ([]byte, error) {
+	per, err := chunksPerBlock(h.ChunkSize)
+	if err != nil {
+		return nil, fmt.Errorf("write extent header: %w", err)
+	}
+	page := make([]byte, BlockSize)
+	h.put(page, per)
+	return page, nil
+}
+
+// put writes the header into a zeroed page.
+func (h *ExtentHeader) put(page []byte, per int) {
+	le := binary.LittleEndian
+	le.PutUint32(page, h.Blocks)
+	le.PutUint32(page[4:], h.AllocatedChunks)
+	le.PutUint16(page[8:], h.ChunkSize)
+	page[10] = h.Algorithm &^ recycleInOrder
+	if h.RecycleInOrder {
+		page[10] |= recycleInOrder
+	}
+	page[11] = h.Reserved
+	for i := range h.Slots {
+		s, rec := &h.Slots[i], page[extentFixedSize+i*addressSize(per):]
+		le.PutUint32(rec, s.Checksum)
+		rec[4], rec[5] = s.Chunks, s.Allocated
+		for j := range per {
+			le.PutUint16(rec[6+2*j:], s.Numbers[j])
+		}
+	}
+}
+
+// Address returns the chunk numbers of a slot after checking its record.
+func (h *ExtentHeader) Address(slot int) ([]uint16, error) {
+	per, err := chunksPerBlock(h.ChunkSize)
+	if err != nil {
+		return nil, fmt.Errorf("read chunk address: %w", err)
+	}
+	if slot < 0 || slot >= ExtentBlocks {
+		return nil, fmt.Errorf("read chunk address: slot %d of %d", slot, ExtentBlocks)
+	}
+	s := &h.Slots[slot]
+	if int(s.Allocated) > per || s.Chunks > s.Allocated {
+		return nil, &CorruptionError{Reason: fmt.Sprintf("chunk address: %d of %d chunks, a block has %d", s.Chunks, s.Allocated, per)}
+	}
+	if sum := s.sum(per); sum != s.Checksum {
+		return nil, &CorruptionError{Reason: "chunk address: wrong checksum", Expected: uint64(s.Checksum), Found: uint64(sum)}
+	}
+	numbers := s.Numbers[:s.Chunks]
+	for _, n := range numbers {
+		if n == 0 || int(n) > ExtentBlocks*per {
+			return nil, &CorruptionError{Reason: fmt.Sprintf("chunk address: chunk %d of %d", n, ExtentBlocks*per)}
+		}
+	}
+	return numbers, nil
+}
+
+// sum is the wrapping sum of the record's 32-bit words from byte 4 up to the
+// last allocated chunk number, the last word filled up with zeros.
+func (s *ChunkAddress) sum(per int) uint32 {
+	sum := uint32(s.Chunks) | uint32(s.Allocated)<<8
+	for j := range min(int(s.Allocated), per) {
+		// Number 0 shares the first word with the two counts; then two
+		// numbers to a word.
+		sum += uint32(s.Numbers[j]) << (16 * ((j + 1) % 2))
+	}
+	return sum
+}
+
+func addressSize(per int) int { return 6 + 2*per }
+
+func chunksPerBlock(chunkSize uint16) (int, error) {
+	switch chunkSize {
+	case 512, 1024, 2048, 4096:
+		return BlockSize / int(chunkSize), nil
+	}
+	return 0, fmt.Errorf("chunk size %d is not 512, 1024, 2048 or 4096", chunkSize)
+}

@@ -1,0 +1,112 @@
+package pgdata
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Row compression of openGauss 3.x keeps addresses and chunks in two files,
+// `<rel>_pca` and `<rel>_pcd`, beside an empty main file (spec/formats.md
+// §7.8; widths and packing after the server's own declarations, no golden data
+// exists). All chunk numbers count from the start of `_pcd`:
+//
+//	_pca, first 512 bytes:
+//	 0  u32  nblocks              12  u32  last_synced_nblocks
+//	 4  u32  allocated_chunks     16  u32  last_synced_allocated_chunks
+//	 8  u16  chunk_size           20  u32  sync
+//	10  u8   1 pglz, 2 zstd       24  i64  last_recovery_start_time
+//
+//	then address records, as many as fit into each 512 bytes:
+//	 0  u32  checksum
+//	 4  u8   nchunks
+//	 5  u8   allocated_chunks
+//	 8  u32  chunk numbers [8192/chunk_size]
+const (
+	pcaSector     = 512
+	pcaFixedSize  = 8
+	pcaHeaderSize = 32
+)
+
+// PCAHeader is the head of a `_pca` file.
+type PCAHeader struct {
+	Blocks          uint32
+	AllocatedChunks uint32
+	ChunkSize       uint16
+	Algorithm       uint8
+	SyncedBlocks    uint32
+	SyncedChunks    uint32
+	Sync            uint32
+	RecoveryStart   int64
+}
+
+// ParsePCAHeader reads the head of a `_pca` file, at least 32 bytes.
+func ParsePCAHeader(b []byte) (*PCAHeader, error) {
+	if len(b) < pcaHeaderSize {
+		return nil, fmt.Errorf("read compress address file: %d bytes, want at least %d", len(b), pcaHeaderSize)
+	}
+	le := binary.LittleEndian
+	h := &PCAHeader{
+		Blocks:          le.Uint32(b),
+		AllocatedChunks: le.Uint32(b[4:]),
+		ChunkSize:       le.Uint16(b[8:]),
+		Algorithm:       b[10],
+		SyncedBlocks:    le.Uint32(b[12:]),
+		SyncedChunks:    le.Uint32(b[16:]),
+		Sync:            le.Uint32(b[20:]),
+		RecoveryStart:   int64(le.Uint64(b[24:])),
+	}
+	if _, err := chunksPerBlock(h.ChunkSize); err != nil {
+		return nil, &CorruptionError{Reason: "compress address file: " + err.Error()}
+	}
+	if h.Blocks > DefaultRelSegBlocks {
+		return nil, &CorruptionError{Reason: fmt.Sprintf("compress address file: %d blocks in a segment of %d", h.Blocks, DefaultRelSegBlocks)}
+	}
+	return h, nil
+}
+
+// AddressOffset is where the record of a block of the segment lies in `_pca`
+// and how long it is. A record never crosses a 512-byte boundary, so that a
+// crash cannot tear it.
+func (h *PCAHeader) AddressOffset(block uint32) (off int64, size int) {
+	per, err := chunksPerBlock(h.ChunkSize)
+	if err != nil {
+		return 0, 0
+	}
+	size = pcaFixedSize + 4*per
+	perSector := uint32(pcaSector / size)
+	return pcaSector*int64(1+block/perSector) + int64(size)*int64(block%perSector), size
+}
+
+// Address returns the chunk numbers of the block whose record is rec. Chunk k
+// lies at (k-1)*ChunkSize of `_pcd`. The checksum covers the whole record,
+// unlike that of the later format.
+func (h *PCAHeader) Address(rec []byte) ([]uint32, error) {
+	per, err := chunksPerBlock(h.ChunkSize)
+	if err != nil {
+		return nil, fmt.Errorf("read chunk address: %w", err)
+	}
+	if len(rec) != pcaFixedSize+4*per {
+		return nil, fmt.Errorf("read chunk address: %d bytes, want %d", len(rec), pcaFixedSize+4*per)
+	}
+	le := binary.LittleEndian
+	var sum uint32
+	for off := 4; off < len(rec); off += 4 {
+		sum += le.Uint32(rec[off:])
+	}
+	if found := le.Uint32(rec); sum != found {
+		return nil, &CorruptionError{Reason: "chunk address: wrong checksum", Expected: uint64(found), Found: uint64(sum)}
+	}
+	chunks, allocated := int(rec[4]), int(rec[5])
+	if allocated > per || chunks > allocated {
+		return nil, &CorruptionError{Reason: fmt.Sprintf("chunk address: %d of %d chunks, a block has %d", chunks, allocated, per)}
+	}
+	numbers := make([]uint32, chunks)
+	for i := range numbers {
+		n := le.Uint32(rec[pcaFixedSize+4*i:])
+		if n == 0 || n > h.AllocatedChunks {
+			return nil, &CorruptionError{Reason: fmt.Sprintf("chunk address: chunk %d of %d", n, h.AllocatedChunks)}
+		}
+		numbers[i] = n
+	}
+	return numbers, nil
+}
