@@ -3,6 +3,7 @@ package cli
 import (
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/event"
+	"gsprobackup/internal/wal/walarchive"
 )
 
 // renderCatalog has the words for events of internal/catalog: what is odd
@@ -17,6 +18,8 @@ func renderCatalog(c *console, e event.Event) bool {
 		c.warn("Invalid %s \"%s\"", e.Which, e.Text)
 	case catalog.ValueRepaired:
 		c.warn("Repaired value of option \"%s\" in file \"%s\", it reads \"%s\" now", e.Key, e.File, e.Value)
+	case walarchive.UnexpectedFile:
+		c.warn("unexpected WAL file name \"%s\"", e.Name)
 	default:
 		return false
 	}
