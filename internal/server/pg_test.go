@@ -221,6 +221,7 @@ func TestPostgres(t *testing.T) {
 				return
 			}
 			t.Run("passwords", func(t *testing.T) { testPostgresPasswords(t, s) })
+			t.Run("TLS", func(t *testing.T) { testPostgresTLS(t, s) })
 			t.Run("privileges", func(t *testing.T) { testPostgresPrivileges(t, s) })
 			t.Run("cancel", func(t *testing.T) { testPostgresCancel(t, s) })
 			t.Run("removed segment", func(t *testing.T) { testPostgresRemovedSegment(t, s) })
