@@ -3,8 +3,6 @@ package pgdata
 import (
 	"encoding/binary"
 	"fmt"
-
-	"gsprobackup/internal/wal"
 )
 
 // A block of a row-compressed relation, as the server keeps it in chunks and
@@ -43,15 +41,21 @@ const (
 type ImageCheck struct {
 	Kind ImageKind
 	// Size is the number of bytes the server keeps in chunks: BlockSize for
-	// a raw or zero block.
+	// a raw or zero block, 0 for ImageInvalid.
 	Size int
-	LSN  wal.LSN
-	// Reason is the tail of the C tool's message for ImageInvalid.
-	Reason string
+	// Page is the outcome in the words of CheckPage: a good compressed block
+	// is PageValid without checksums.
+	Page PageCheck
 }
 
 // OK tells whether the image may be stored.
 func (c ImageCheck) OK() bool { return c.Kind != ImageInvalid }
+
+// CheckCompressedImage is CheckPage for the stored images of a row-compressed
+// relation, for callers that need not know which kind of block it is.
+func CheckCompressedImage(img []byte, blkno uint32) PageCheck {
+	return CheckImage(img, blkno).Page
+}
 
 // CheckImage tests a stored image of BlockSize bytes, with or without the mark
 // in pd_lower. blkno is the absolute block number (segments of
@@ -62,25 +66,26 @@ func (c ImageCheck) OK() bool { return c.Kind != ImageInvalid }
 // for compressed and crashes on raw ones (§14 row 1).
 func CheckImage(img []byte, blkno uint32) ImageCheck {
 	if len(img) != BlockSize {
-		return ImageCheck{Reason: headerInvalid}
+		return ImageCheck{Page: PageCheck{Status: PageHeaderInvalid, Reason: headerInvalid}}
 	}
 	if isZeroImage(img) {
-		return ImageCheck{Kind: ImageZero, Size: BlockSize}
+		return ImageCheck{Kind: ImageZero, Size: BlockSize, Page: PageCheck{Status: PageZero}}
 	}
 	h := DecodePageHeader(img)
 	size, fits := compressedSize(img, &h)
+	packed := ImageCheck{Kind: ImageCompressed, Size: size, Page: PageCheck{LSN: h.LSN}}
 	if fits && IsZero(img[size:]) {
-		return ImageCheck{Kind: ImageCompressed, Size: size, LSN: h.LSN}
+		return packed
 	}
 	page := CheckPage(img, blkno, PageRules{Family: OpenGauss, Checksums: true})
 	switch {
 	case page.OK():
-		return ImageCheck{Kind: ImageRaw, Size: BlockSize, LSN: h.LSN}
+		return ImageCheck{Kind: ImageRaw, Size: BlockSize, Page: page}
 	case fits:
 		// Left-overs behind the data in the last chunk do no harm.
-		return ImageCheck{Kind: ImageCompressed, Size: size, LSN: h.LSN}
+		return packed
 	}
-	return ImageCheck{LSN: h.LSN, Reason: page.Reason}
+	return ImageCheck{Page: page}
 }
 
 // isZeroImage accepts a zero page with and without the mark.
@@ -149,7 +154,8 @@ func BuildExtent(dst []byte, chunkSize uint16, algorithm uint8, first uint32, im
 	for i, img := range images {
 		c := CheckImage(img, first+uint32(i))
 		if !c.OK() {
-			return 0, &CorruptionError{Block: first + uint32(i), Reason: c.Reason}
+			return 0, &CorruptionError{Block: first + uint32(i), Reason: c.Page.Reason,
+				Expected: uint64(c.Page.Found), Found: uint64(c.Page.Computed)}
 		}
 		n := (c.Size + int(chunkSize) - 1) / int(chunkSize)
 		slot := &h.Slots[i]

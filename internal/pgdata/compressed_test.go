@@ -210,7 +210,8 @@ func TestCheckImage(t *testing.T) {
 		"unknown style": {func() []byte { p := packedImage(5, data); p[18] = 9; return p }(), ImageInvalid, 0},
 	} {
 		c := CheckImage(tc.img, 9)
-		if c.Kind != tc.kind || c.Size != tc.size || c.OK() != (c.Reason == "") {
+		if c.Kind != tc.kind || c.Size != tc.size || c.OK() != (c.Page.Reason == "") ||
+			c.OK() != c.Page.OK() || CheckCompressedImage(tc.img, 9) != c.Page {
 			t.Errorf("%s: %+v, want kind %d size %d", name, c, tc.kind, tc.size)
 		}
 	}
