@@ -70,7 +70,7 @@ func Parse(name string) (Algorithm, error) {
 
 // New returns a codec. level is 0..9; zlib takes it as it is (0 never makes a
 // page smaller), zstd takes 0 as its default 3, the others ignore it.
-// Undefined behaves as None. Memory per codec, roughly: pglz 40 KiB, zlib
+// Undefined behaves as None. Memory per codec, roughly: pglz 90 KiB, zlib
 // 0.3-1.2 MiB, lz4 140 KiB, zstd 1-2 MiB.
 func New(alg Algorithm, level int) (Codec, error) {
 	if level < 0 || level > 9 {

@@ -95,11 +95,11 @@ func (f *osFile) control(op string, call func(fd int) error) error {
 	err = conn.Control(func(fd uintptr) {
 		callErr = retryEINTR(func() error { return call(int(fd)) })
 	})
-	if err == nil {
-		err = callErr
+	if err != nil { // Control has no other reason to refuse
+		callErr = fs.ErrClosed
 	}
-	if err != nil {
-		return &fs.PathError{Op: op, Path: f.Name(), Err: err}
+	if callErr != nil {
+		return &fs.PathError{Op: op, Path: f.Name(), Err: callErr}
 	}
 	return nil
 }
