@@ -214,7 +214,7 @@ func TestPostgres(t *testing.T) {
 		t.Run(strconv.Itoa(in.Major), func(t *testing.T) {
 			t.Parallel()
 			s := startPG(t, pgtest.Config{Major: in.Major, DataChecksums: true, Tablespaces: 1, Settings: map[string]string{
-				"checkpoint_timeout": "90s", "wal_keep_size": "0", "min_wal_size": "32MB",
+				"checkpoint_timeout": "90s", "min_wal_size": "32MB",
 			}})
 			t.Run("backup", func(t *testing.T) { testPostgresBackup(t, s, in.Major) })
 			if in != main {
