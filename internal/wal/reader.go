@@ -3,7 +3,8 @@ package wal
 import (
 	"context"
 	"encoding/binary"
-	"hash/crc32"
+
+	"gsprobackup/internal/crc32c"
 )
 
 // ReaderOptions tell a Reader what log it reads.
@@ -35,8 +36,6 @@ type Reader struct {
 	kept []byte   // body of such a record
 	main []byte   // main data of a long one
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // NewReader returns a Reader without position; call Seek or SeekNext.
 func NewReader(src Source, o ReaderOptions) *Reader {
@@ -177,7 +176,7 @@ func (r *Reader) next(ctx context.Context) (again bool, err error) {
 			return false, err
 		}
 		body := rest[size:rec.TotalLen]
-		if err := r.checkCRC(crc32.Update(0, castagnoli, body), rest[:size]); err != nil {
+		if err := r.checkCRC(crc32c.Sum(body), rest[:size]); err != nil {
 			return false, err
 		}
 		rec.body, rec.bodyLen, rec.large = body, uint32(len(body)), false
@@ -221,7 +220,7 @@ func (r *Reader) checkHeader(rec *Record) error {
 }
 
 func (r *Reader) checkCRC(body uint32, header []byte) error {
-	crc := crc32.Update(body, castagnoli, header[:len(header)-4])
+	crc := crc32c.Update(body, header[:len(header)-4])
 	if crc != r.rec.CRC {
 		return r.pages.corrupt(r.rec.LSN, nil, "record has CRC %08X, computed %08X", r.rec.CRC, crc)
 	}

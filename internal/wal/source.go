@@ -67,7 +67,7 @@ func (g *gzipSegment) Read(p []byte) (int, error) {
 	}
 	n, err := g.zr.Read(p)
 	g.pos += int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = g.fault(err)
 	}
 	return n, err

@@ -3,7 +3,8 @@ package wal
 import (
 	"context"
 	"encoding/binary"
-	"hash/crc32"
+
+	"gsprobackup/internal/crc32c"
 )
 
 // nextSpanning reads a record that is continued on further pages, rest being
@@ -78,7 +79,7 @@ func (a *bodyAssembler) add(b []byte) error {
 			return err
 		}
 	}
-	a.crc = crc32.Update(a.crc, castagnoli, b)
+	a.crc = crc32c.Update(a.crc, b)
 	if room := maxItemBytes - len(r.kept); room > 0 {
 		r.kept = append(r.kept, b[:min(room, len(b))]...)
 	}

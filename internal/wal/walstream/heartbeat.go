@@ -2,6 +2,7 @@ package walstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,7 +76,7 @@ func (r *Receiver) sendStatus(ping bool) error {
 	}
 	r.sendBuf = r.o.Dialect.AppendStatus(r.sendBuf[:0], s)
 	base := r.ctx
-	if context.Cause(base) == errStopReached {
+	if errors.Is(context.Cause(base), errStopReached) {
 		base = context.WithoutCancel(base) // the slot's owner learns of the last sync
 	}
 	ctx, cancel := context.WithTimeout(base, sendTimeout)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -139,15 +140,18 @@ func count[E event.Event](l *eventLog) (n int, last E) {
 	return n, last
 }
 
-// brokenFS fails chosen operations and can hold up syncs.
+// brokenFS fails chosen operations, can hold up syncs and notes what is done.
 type brokenFS struct {
 	fsx.FS
+	mu     sync.Mutex
+	log    []string
 	write  func(off int64) error
 	sync   func() error
 	rename error
 }
 
 func (b *brokenFS) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, error) {
+	b.note("open", name)
 	f, err := b.FS.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
@@ -156,10 +160,22 @@ func (b *brokenFS) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, 
 }
 
 func (b *brokenFS) Rename(o, n string) error {
+	b.note("rename", o)
 	if b.rename != nil {
 		return b.rename
 	}
 	return b.FS.Rename(o, n)
+}
+
+func (b *brokenFS) SyncDir(name string) error {
+	b.note("syncdir", "")
+	return b.FS.SyncDir(name)
+}
+
+func (b *brokenFS) note(op, name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.log = append(b.log, strings.TrimSpace(op+" "+strings.TrimLeft(filepath.Ext(name), ".")))
 }
 
 type brokenFile struct {
@@ -167,7 +183,18 @@ type brokenFile struct {
 	b *brokenFS
 }
 
+func (f *brokenFile) Truncate(size int64) error {
+	f.b.note("truncate", "")
+	return f.File.Truncate(size)
+}
+
+func (f *brokenFile) Close() error {
+	f.b.note("close", "")
+	return f.File.Close()
+}
+
 func (f *brokenFile) WriteAt(p []byte, off int64) (int, error) {
+	f.b.note("write", "")
 	if f.b.write != nil {
 		if err := f.b.write(off); err != nil {
 			return 0, err
@@ -177,6 +204,7 @@ func (f *brokenFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f *brokenFile) Sync() error {
+	f.b.note("sync", "")
 	if f.b.sync != nil {
 		if err := f.b.sync(); err != nil {
 			return err

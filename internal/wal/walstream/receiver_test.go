@@ -37,6 +37,7 @@ func TestGoldenSegmentsInPieces(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
+		defer os.RemoveAll(dir)
 		d := rapid.SampledFrom([]Dialect{OpenGauss(), PostgreSQL()}).Draw(rt, "dialect")
 		o := options(d, dir)
 		o.Start, o.Slot = 9*mib, rapid.Bool().Draw(rt, "slot")
@@ -375,24 +376,24 @@ func TestStorageFails(t *testing.T) {
 	full := &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
 	for _, c := range []struct {
 		name  string
-		fs    brokenFS
+		fs    *brokenFS
 		files []string
 	}{
-		{"write", brokenFS{write: func(off int64) error {
+		{"write", &brokenFS{write: func(off int64) error {
 			if off > 0 {
 				return full
 			}
 			return nil
 		}}, []string{"000000010000000000000005.partial"}},
-		{"sync", brokenFS{sync: func() error { return full }}, []string{"000000010000000000000005.partial"}},
-		{"rename", brokenFS{rename: full}, []string{"000000010000000000000005.partial"}},
+		{"sync", &brokenFS{sync: func() error { return full }}, []string{"000000010000000000000005.partial"}},
+		{"rename", &brokenFS{rename: full}, []string{"000000010000000000000005.partial"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, dir := newFake(OpenGauss()), t.TempDir()
 				o := options(OpenGauss(), dir)
 				c.fs.FS = o.FS
-				o.FS = &c.fs
+				o.FS = c.fs
 				r := mustStart(t, f, o)
 				f.in <- walMessage(o.Dialect, 5*mib, make([]byte, 100))
 				f.in <- walMessage(o.Dialect, 5*mib+100, make([]byte, mib-100))
@@ -410,6 +411,32 @@ func TestStorageFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDurableSteps pins the order of what is done to the file system. The
+// second segment stays incomplete: its name must be durable as well.
+func TestDurableSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(PostgreSQL())
+		o := options(PostgreSQL(), t.TempDir())
+		log := &brokenFS{FS: o.FS}
+		o.FS = log
+		r := mustStart(t, f, o)
+		f.in <- walMessage(o.Dialect, 5*mib, make([]byte, mib))
+		synctest.Wait()
+		r.Stop(6*mib + 8)
+		f.in <- walMessage(o.Dialect, 6*mib, make([]byte, 8))
+		if err := r.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"open partial", "truncate", "write", "sync", "close", "rename partial", "syncdir",
+			"open partial", "truncate", "write", "sync", "close", "syncdir",
+		}
+		if !reflect.DeepEqual(log.log, want) {
+			t.Errorf("steps\n%q, want\n%q", log.log, want)
+		}
+	})
 }
 
 func TestFilesOfEarlierRuns(t *testing.T) {
