@@ -89,7 +89,7 @@ func (s *CopyStream) Receive(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	release := interruptReads(ctx, s.conn)
+	release := interrupt(ctx, s.conn.SetReadDeadline)
 	defer release()
 	for {
 		msg, err := s.pg.Frontend().Receive()
@@ -103,7 +103,7 @@ func (s *CopyStream) Receive(ctx context.Context) ([]byte, error) {
 		case *pgproto3.CopyData:
 			return m.Data, nil
 		case *pgproto3.CopyDone:
-			return nil, s.finish()
+			return nil, s.finish(ctx)
 		case *pgproto3.CommandComplete:
 			// openGauss' fast shutdown: no CopyDone (spec/server.md §4.4)
 			return nil, s.end(io.EOF)
@@ -123,14 +123,17 @@ func (s *CopyStream) end(err error) error {
 
 // finish answers CopyDone and reads what follows: at the end of a time line a
 // row that names the next one.
-func (s *CopyStream) finish() error {
+func (s *CopyStream) finish(ctx context.Context) error {
 	// Not Frontend.Send: Send of this type may be running.
-	if err := s.write('c', nil); err != nil {
+	if err := s.write(ctx, 'c', nil); err != nil {
 		return s.end(io.EOF) // the server is gone already; the stream is complete
 	}
 	for {
 		msg, err := s.pg.Frontend().Receive()
 		if err != nil {
+			if ctx.Err() != nil {
+				return s.end(context.Cause(ctx))
+			}
 			if errors.Is(err, io.ErrUnexpectedEOF) {
 				return s.end(io.EOF) // shutdown: it did not wait for our answer
 			}
@@ -171,20 +174,26 @@ func (s *CopyStream) NextTimeline() (NextTimeline, bool) {
 	return *s.next, true
 }
 
-// Send writes one CopyData message.
+// Send writes one CopyData message. When ctx ends while the server does not
+// read, part of the message may have gone and the stream is of no more use.
 func (s *CopyStream) Send(ctx context.Context, payload []byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := s.write('d', payload); err != nil {
+	if err := s.write(ctx, 'd', payload); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return fmt.Errorf("send to WAL stream: %w", err)
 	}
 	return nil
 }
 
-func (s *CopyStream) write(kind byte, payload []byte) error {
+func (s *CopyStream) write(ctx context.Context, kind byte, payload []byte) error {
 	s.sendMu.Lock()
 	defer s.sendMu.Unlock()
+	release := interrupt(ctx, s.conn.SetWriteDeadline)
+	defer release()
 	b := append(s.sendBuf[:0], kind)
 	b = binary.BigEndian.AppendUint32(b, uint32(4+len(payload)))
 	b = append(b, payload...)
@@ -193,9 +202,9 @@ func (s *CopyStream) write(kind byte, payload []byte) error {
 	return err
 }
 
-// interruptReads makes reads of conn time out when ctx ends. release undoes
-// that and must be called before the next use of conn.
-func interruptReads(ctx context.Context, conn net.Conn) (release func()) {
+// interrupt makes reads or writes time out, by setDeadline, when ctx ends.
+// release undoes that and must be called before the next read or write.
+func interrupt(ctx context.Context, setDeadline func(time.Time) error) (release func()) {
 	if ctx.Done() == nil {
 		return func() {}
 	}
@@ -203,13 +212,13 @@ func interruptReads(ctx context.Context, conn net.Conn) (release func()) {
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ran)
 		// Setting a deadline fails only on a closed connection, whose reads
-		// fail anyway.
-		_ = conn.SetReadDeadline(time.Unix(1, 0))
+		// and writes fail anyway.
+		_ = setDeadline(time.Unix(1, 0))
 	})
 	return func() {
 		if !stop() {
 			<-ran
-			_ = conn.SetReadDeadline(time.Time{})
+			_ = setDeadline(time.Time{})
 		}
 	}
 }

@@ -129,3 +129,22 @@ func TestTimelineHistoryName(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestStreamSendInterrupted: a server that does not read cannot hold Send for
+// ever.
+func TestStreamSendInterrupted(t *testing.T) {
+	t.Parallel()
+	free := make(chan struct{})
+	defer close(free)
+	s := fakeStream(t, func(*fakeConn) { <-free })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	payload := make([]byte, 1<<20)
+	var err error
+	for err == nil {
+		err = s.Send(ctx, payload)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+}
