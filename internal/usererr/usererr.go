@@ -7,7 +7,12 @@
 // into words and an exit status.
 package usererr
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
 
 // Error is a failure in the words of the C tool (spec/cli.md §4, §10, §11).
 type Error struct {
@@ -51,4 +56,16 @@ func (e *Error) ExitCode() int {
 		return 1
 	}
 	return e.Code
+}
+
+// SystemText is what the C library's strerror says for the system error inside
+// err, for the many texts of the C tool that end in it: Go's wording with a
+// capital first letter. Without a system error it is err's own text.
+func SystemText(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	text := errno.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
 }

@@ -1,0 +1,86 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/usererr"
+)
+
+// cleanupTime is how long the steps after a failure may take altogether. They
+// must also work when the backup was interrupted, so they do not inherit its
+// context's end.
+const cleanupTime = 60 * time.Second
+
+// fail undoes what a failed backup has begun: the server leaves backup mode,
+// the stream ends, the backup becomes ERROR. It returns the cause, joined by
+// what went wrong meanwhile.
+func (r *run) fail(ctx context.Context, cause error) error {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if r.stream != nil {
+		r.stream.abort()
+	}
+	var problems []error
+	if r.inBackupMode && r.stopped == nil {
+		if err := r.leaveBackupMode(clean); err != nil {
+			problems = append(problems, fmt.Errorf("stop backup on the server: %w", err))
+		}
+	}
+	if r.backup != nil && r.backup.Status == catalog.StatusRunning {
+		r.emit(MarkedError{ID: r.backup.ID})
+		r.backup.Status = catalog.StatusError
+		r.backup.EndTime = r.deps.Now().Truncate(time.Second)
+		if err := r.saveControl(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) && !isUserError(cause) {
+		cause = usererr.Wrap(cause, "interrupted during backup")
+	}
+	return errors.Join(append([]error{cause}, problems...)...)
+}
+
+// leaveBackupMode stops the backup on the server. When the session is gone the
+// server has done so itself.
+func (r *run) leaveBackupMode(ctx context.Context) error {
+	select {
+	case <-r.conn.Done():
+		return nil
+	default:
+	}
+	r.emit(StopAfterFailure{})
+	r.emit(StopWaiting{})
+	if err := r.flavor.AbortBackup(ctx); err != nil {
+		return err
+	}
+	r.inBackupMode = false
+	r.emit(StopDone{})
+	return nil
+}
+
+// close gives back the connection and the lock.
+func (r *run) close(ctx context.Context) error {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	var errs []error
+	if r.conn != nil {
+		if err := r.conn.Close(clean); err != nil && r.conn.Err() == nil {
+			errs = append(errs, fmt.Errorf("disconnect: %w", err))
+		}
+	}
+	if r.lock != nil {
+		if err := r.lock.Release(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func isUserError(err error) bool {
+	var u *usererr.Error
+	return errors.As(err, &u)
+}

@@ -1,0 +1,179 @@
+package backup
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/remote"
+	"gsprobackup/internal/usererr"
+)
+
+// directoryBytes is what a directory counts in the byte sums of a backup
+// (spec/formats.md §3.6).
+const directoryBytes = 4096
+
+// minimalEntries is the number of entries below which a listing cannot be a
+// whole data directory (spec/formats.md §7.6).
+const minimalEntries = 100
+
+// listed is one entry of the source: what goes into the content list, and
+// where the bytes are.
+type listed struct {
+	contentlist.Entry
+	source string // absolute path on the host
+	size   int64  // bytes at listing time
+	class  pgdata.FileClass
+
+	// What the copy found out.
+	vanished     bool
+	uncompressed int64 // bytes of the source that are stored
+}
+
+// listing is everything that belongs into a backup.
+type listing struct {
+	items []listed
+	bytes int64 // pgdata-bytes
+}
+
+// list walks the data directory and the external directories.
+func (r *run) list(ctx context.Context) (*listing, error) {
+	var l listing
+	if err := r.listData(ctx, &l); err != nil {
+		return nil, err
+	}
+	if len(l.items) < minimalEntries {
+		return nil, usererr.New("PGDATA is almost empty. Either it was concurrently deleted or gs_probackup do not possess sufficient permissions to list PGDATA content")
+	}
+	for _, it := range l.items {
+		if isDir(it.Mode) {
+			l.bytes += directoryBytes
+		} else {
+			l.bytes += it.size
+		}
+	}
+	for i, dir := range r.opts.ExternalDirs {
+		if err := r.listExternal(ctx, &l, i+1, dir); err != nil {
+			return nil, err
+		}
+	}
+	return &l, nil
+}
+
+// listData lists the data directory by the rules of its family. Relations
+// that turn out to be unlogged are dropped once all init forks are known.
+func (r *run) listData(ctx context.Context, l *listing) error {
+	layout := r.layout
+	forks := pgdata.NewInitForks(layout)
+	var w walkState
+	req := remote.ListRequest{Root: r.opts.PGData, FollowLinks: true, Prune: []string{"pg_xlog", "pg_stat_tmp", "pg_notify"}}
+	err := r.deps.Host.List(ctx, req, func(fi remote.FileInfo) error {
+		if w.inSkipped(fi.Path) {
+			return nil
+		}
+		switch fi.Kind {
+		case remote.KindDir:
+			rule := layout.Dir(fi.Path)
+			if rule.Action != pgdata.DirDescend {
+				w.skip(fi.Path)
+			}
+			if rule.Reason == pgdata.SkipHidden {
+				r.emit(HiddenSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
+			}
+			if rule.Action != pgdata.DirSkip {
+				l.items = append(l.items, directoryItem(r.opts.PGData, fi, rule.DBOid))
+			}
+		case remote.KindFile:
+			class := layout.Classify(fi.Path)
+			if class.Reason == pgdata.SkipHidden {
+				r.emit(HiddenSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
+			}
+			if class.Kind != pgdata.KindSkip {
+				forks.Add(fi.Path, class)
+				l.items = append(l.items, fileItem(r.opts.PGData, fi, class))
+			}
+		default:
+			r.emit(SpecialSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list data directory: %w", err)
+	}
+	kept := l.items[:0]
+	for _, it := range l.items {
+		if !forks.Drops(it.Path, it.class) {
+			kept = append(kept, it)
+		}
+	}
+	l.items = kept
+	return nil
+}
+
+// listExternal lists one external directory: all its files are copied whole,
+// hidden names are left out (spec/formats.md §8.5).
+func (r *run) listExternal(ctx context.Context, l *listing, n int, root string) error {
+	var w walkState
+	err := r.deps.Host.List(ctx, remote.ListRequest{Root: root, FollowLinks: true}, func(fi remote.FileInfo) error {
+		full := path.Join(root, fi.Path)
+		switch {
+		case w.inSkipped(fi.Path):
+		case strings.HasPrefix(path.Base(fi.Path), "."):
+			w.skip(fi.Path)
+			r.emit(HiddenSkipped{Path: full})
+		case fi.Kind == remote.KindDir:
+			it := directoryItem(root, fi, 0)
+			it.ExternalDir = n
+			l.items = append(l.items, it)
+		case fi.Kind == remote.KindFile:
+			it := fileItem(root, fi, pgdata.FileClass{})
+			it.ExternalDir = n
+			l.items = append(l.items, it)
+		default:
+			r.emit(SpecialSkipped{Path: full})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list external directory: %w", err)
+	}
+	return nil
+}
+
+func directoryItem(root string, fi remote.FileInfo, dbOid uint32) listed {
+	return listed{
+		Entry:  contentlist.Entry{Path: fi.Path, Mode: fi.Mode, DBOid: dbOid},
+		source: path.Join(root, fi.Path),
+		size:   fi.Size,
+	}
+}
+
+func fileItem(root string, fi remote.FileInfo, class pgdata.FileClass) listed {
+	return listed{
+		Entry: contentlist.Entry{
+			Path:       fi.Path,
+			Mode:       fi.Mode,
+			IsDatafile: class.Kind == pgdata.KindData || class.Kind == pgdata.KindCompressed,
+			DBOid:      class.DBOid,
+			Segno:      int(class.Segno),
+		},
+		source: path.Join(root, fi.Path),
+		size:   fi.Size,
+		class:  class,
+	}
+}
+
+// walkState remembers the directory whose content is being passed over. A
+// walk gives a directory right before its content, so one name is enough.
+type walkState struct{ skipped string }
+
+func (w *walkState) skip(dir string) { w.skipped = dir + "/" }
+
+func (w *walkState) inSkipped(p string) bool {
+	return w.skipped != "" && strings.HasPrefix(p, w.skipped)
+}
+
+func isDir(mode uint32) bool { return mode&0o170000 == 0o040000 }

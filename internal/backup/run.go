@@ -1,0 +1,157 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/server"
+	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/wal"
+)
+
+// run is one backup under way.
+type run struct {
+	deps Deps
+	opts Options
+
+	backup   *catalog.Backup
+	lock     *catalog.Lock
+	conn     *server.Conn
+	flavor   server.Flavor
+	control  *pgdata.Control // of the data directory, before the copy
+	layout   pgdata.Layout
+	rules    pgdata.PageRules
+	timeline wal.Timeline
+	stream   *stream
+
+	// inBackupMode is set from the moment the server may be in backup mode
+	// on our behalf.
+	inBackupMode bool
+	stopped      *server.StopResult
+	// written are the entries of files the tool itself made (formats.md
+	// §4.2): appended to the list after the copied files.
+	written []contentlist.Entry
+
+	source    *listing
+	databases []server.Database
+	copied    *pgdata.Control // as stored
+}
+
+// Run takes a backup and returns what its control file says. After an error
+// the server is out of backup mode and the backup, if its directory was made,
+// is marked ERROR; the returned backup is nil only if no directory was made.
+func Run(ctx context.Context, deps Deps, opts Options) (*catalog.Backup, error) {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Sink == nil {
+		deps.Sink = event.Discard
+	}
+	r := &run{deps: deps, opts: opts}
+	err := r.take(ctx)
+	if err != nil {
+		err = r.fail(ctx, err)
+	}
+	err = errors.Join(err, r.close(ctx))
+	return r.backup, err
+}
+
+func (r *run) emit(e event.Event) { r.deps.Sink.Emit(e) }
+
+// take is the backup as a list of steps; each leaves things so that fail can
+// clean up behind it.
+func (r *run) take(ctx context.Context) error {
+	if err := r.create(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	steps := []func(context.Context) error{
+		r.connect,
+		r.checkServer,
+		r.startServer,
+		func(ctx context.Context) error {
+			r.watch(ctx, cancel)
+			return r.startStream(ctx, cancel)
+		},
+		r.copyAndStop,
+		r.seal,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			// A lost connection or stream cancels everything with its
+			// cause; that cause is the news, not the cancelled step.
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+				return cause
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// create makes, locks and announces the backup directory.
+func (r *run) create() error {
+	o := &r.opts
+	b, lock, err := o.Instance.NewBackup(catalog.NewBackupOptions{
+		Now:       r.deps.Now(),
+		Mode:      o.Mode,
+		Externals: len(o.ExternalDirs),
+		Prepare: func(b *catalog.Backup) error {
+			b.Stream = true
+			b.CompressAlg, b.CompressLevel = o.Algorithm, o.Level
+			b.ExternalDirs = joinExternal(o.ExternalDirs)
+			r.emit(Started{
+				ID: b.ID, Instance: o.Instance.Name, Mode: o.Mode, Stream: true, Remote: o.Remote,
+				Algorithm: o.Algorithm, CompressLevel: o.Level,
+			})
+			return checkExternalPaths(o.ExternalDirs, o.Instance.Catalog().Root)
+		},
+		Sink: r.deps.Sink,
+	})
+	if err != nil {
+		return err
+	}
+	r.backup, r.lock = b, lock
+	r.emit(DestinationReady{ID: b.ID})
+	return nil
+}
+
+func (r *run) connect(ctx context.Context) error {
+	conn, err := r.deps.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	r.conn, r.flavor = conn, conn.Flavor()
+	return nil
+}
+
+// watch fails the whole backup as soon as the SQL session is gone: the server
+// has then left backup mode, and whatever is copied from now on is worthless.
+func (r *run) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-r.conn.Done():
+			cancel(usererr.Wrap(r.conn.Err(), "lost the connection to the server during backup: %v", r.conn.Err()))
+		}
+	}()
+}
+
+// saveControl writes backup.control.
+func (r *run) saveControl() error {
+	if err := catalog.SaveControl(r.deps.FS, r.backup, time.Local); err != nil {
+		return fmt.Errorf("write control file of backup %s: %w", r.backup.ID, err)
+	}
+	return nil
+}
+
+// walPath is the directory of the backup that WAL is streamed into.
+func (r *run) walPath() string { return path.Join(r.backup.DatabaseDir(), r.layout.WALDir()) }

@@ -1,0 +1,112 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/validate"
+)
+
+// choose finds the backup to restore and its chain (spec/server.md §6.2 steps
+// 4 and 5).
+func (r *run) choose(ctx context.Context) error {
+	backups, err := r.opts.Instance.Backups(ctx, r.deps.Sink)
+	if err != nil {
+		return err
+	}
+	r.backups = backups
+	if r.dest, err = r.pick(true); err != nil {
+		return err
+	}
+	return r.buildChain()
+}
+
+// pick walks from newest to oldest. loud emits the warnings of the walk.
+func (r *run) pick(loud bool) (*catalog.Backup, error) {
+	id, target := r.opts.BackupID, r.opts.Target
+	for _, b := range r.backups {
+		if id != 0 && b.ID != id {
+			continue
+		}
+		if !b.Status.Usable() {
+			if id == 0 {
+				if loud {
+					r.emit(SkippedStatus{ID: b.ID, Status: b.Status})
+				}
+				continue
+			}
+			if !r.mayRevalidate(b) {
+				return nil, usererr.New("Backup %s has status: %s", b.ID, b.Status)
+			}
+			if loud {
+				r.emit(BadStatus{ID: b.ID, Status: b.Status})
+			}
+		}
+		if target.Timeline != 0 && target.Timeline != b.Timeline {
+			if id != 0 {
+				return nil, usererr.New("target backup %s does not satisfy target timeline", b.ID)
+			}
+			continue
+		}
+		if target.SatisfiedBy(b) {
+			return b, nil
+		}
+		if id != 0 {
+			return nil, usererr.New("Requested backup %s does not satisfy restore options", b.ID)
+		}
+	}
+	if id != 0 {
+		return nil, usererr.New("Requested backup %s is not found.", id)
+	}
+	return nil, usererr.New("Backup satisfying target options is not found.")
+}
+
+// mayRevalidate tells whether a requested backup that is not OK gets another
+// chance: it will be validated now, or --force was given.
+func (r *run) mayRevalidate(b *catalog.Backup) bool {
+	switch b.Status {
+	case catalog.StatusOrphan, catalog.StatusCorrupt, catalog.StatusRunning:
+		return r.opts.validates() || r.opts.Force
+	}
+	return r.opts.Force && b.Status != catalog.StatusUnknown
+}
+
+// buildChain follows the parents down to the FULL.
+func (r *run) buildChain() error {
+	byID := make(map[catalog.ID]*catalog.Backup, len(r.backups))
+	for _, b := range r.backups {
+		byID[b.ID] = b
+	}
+	deps := validate.Deps{FS: r.deps.FS, Sink: r.deps.Sink, Now: r.deps.Now}
+	chain := []*catalog.Backup{r.dest}
+	seen := map[catalog.ID]bool{r.dest.ID: true}
+	for b := r.dest; b.Mode != catalog.ModeFull; {
+		parent := byID[b.ParentID]
+		if parent == nil || seen[parent.ID] {
+			if err := validate.MarkMissingParent(deps, r.backups, b.ParentID); err != nil {
+				return err
+			}
+			return usererr.New("Restore of backup %s failed.", r.dest.ID)
+		}
+		seen[parent.ID] = true
+		chain = append([]*catalog.Backup{parent}, chain...)
+		b = parent
+	}
+	r.chain = chain
+	for _, b := range chain[:len(chain)-1] {
+		if !b.Status.Usable() {
+			if err := validate.MarkOrphans(deps, r.backups, b); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	layout, err := validate.LayoutOf(r.dest)
+	if err != nil {
+		return fmt.Errorf("restore backup %s: %w", r.dest.ID, err)
+	}
+	r.layout = layout
+	return nil
+}

@@ -1,0 +1,134 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+
+	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/remote"
+	"gsprobackup/internal/usererr"
+)
+
+// writeCompressed rebuilds a row-compressed relation file extent by extent
+// from the images in the backup (spec/formats.md §7.8). Raw blocks, on which
+// the C tool's restore crashes, are told apart by their content.
+func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileWriter) (written int64, err error) {
+	info := f.entry.Compressed
+	if info.ChunkSize <= 0 || info.ChunkSize > 4096 || info.Algorithm < 0 || info.Algorithm > 0x7F {
+		return 0, usererr.New("restore file %s: impossible chunk size %d or algorithm %d", f.target, info.ChunkSize, info.Algorithm)
+	}
+	x := &extentBuilder{pageFile: f, codecs: map[compress.Algorithm]compress.Codec{}, dst: make([]byte, pgdata.ExtentSize)}
+	blocks := f.blockCount()
+	for first := uint32(0); first < blocks; first += pgdata.ExtentBlocks {
+		if ctx.Err() != nil {
+			return written, context.Cause(ctx)
+		}
+		if err := x.load(first, min(pgdata.ExtentBlocks, blocks-first)); err != nil {
+			return written, err
+		}
+		abs := uint32(f.entry.Segno)*pgdata.CompressedSegBlocks + first
+		used, err := pgdata.BuildExtent(x.dst, uint16(info.ChunkSize), uint8(info.Algorithm), abs, x.images)
+		if err != nil {
+			return written, fmt.Errorf("restore file %s: %w", f.target, err)
+		}
+		tail := pgdata.ExtentSize - pgdata.BlockSize
+		err = errors.Join(out.Data(x.dst[:used]), hole(out, tail-used), out.Data(x.dst[tail:]))
+		if err != nil {
+			return written, fmt.Errorf("restore file %s: %w", f.target, err)
+		}
+		written += int64(used + pgdata.BlockSize)
+	}
+	return written, nil
+}
+
+func hole(out remote.FileWriter, n int) error {
+	if n == 0 {
+		return nil
+	}
+	return out.Hole(int64(n))
+}
+
+// blockCount is the number of logical blocks of the file.
+func (f *pageFile) blockCount() uint32 {
+	if f.entry.NBlocks > 0 {
+		return uint32(f.entry.NBlocks)
+	}
+	n := uint32(0)
+	for _, s := range f.sources {
+		if k := len(s.headers); k > 0 {
+			n = max(n, s.headers[k-1].Block+1)
+		}
+	}
+	return n
+}
+
+// extentBuilder collects the images of one extent from the sources.
+type extentBuilder struct {
+	*pageFile
+	codecs map[compress.Algorithm]compress.Codec
+	images [][]byte
+	dst    []byte
+	run    blockfile.Run
+}
+
+// load fills images with blocks first..first+n-1; a block no backup has is
+// zero.
+func (x *extentBuilder) load(first, n uint32) error {
+	for len(x.images) < int(n) {
+		x.images = append(x.images, make([]byte, pgdata.BlockSize))
+	}
+	x.images = x.images[:n]
+	for _, img := range x.images {
+		clear(img)
+	}
+	for i := range x.sources {
+		if err := x.loadFrom(i, first, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extentBuilder) loadFrom(source int, first, n uint32) error {
+	s := x.sources[source]
+	at := func(block uint32) int {
+		return sort.Search(len(s.headers), func(i int) bool { return s.headers[i].Block >= block })
+	}
+	lo, hi := at(first), at(first+n)
+	if lo == hi {
+		return nil
+	}
+	if err := blockfile.ReadFrames(s.file, s.headers, s.total, lo, hi, &x.run); err != nil {
+		return fmt.Errorf("read backup file %s: %w", s.path, err)
+	}
+	codec, err := x.codec(s.alg)
+	if err != nil {
+		return err
+	}
+	for i, h := range x.run.Headers {
+		if !x.wants(source, h.Block) {
+			continue
+		}
+		end := blockfile.EndOf(x.run.Headers, i, int64(len(x.run.Frames)))
+		payload := x.run.Frames[int64(h.Pos)+blockfile.FrameHeaderSize : end]
+		if err := blockfile.Decode(codec, x.images[h.Block-first], payload); err != nil {
+			return fmt.Errorf("read block %d of backup file %s: %w", h.Block, s.path, err)
+		}
+	}
+	return nil
+}
+
+func (x *extentBuilder) codec(alg compress.Algorithm) (compress.Codec, error) {
+	if c, ok := x.codecs[alg]; ok {
+		return c, nil
+	}
+	c, err := compress.New(alg, 1)
+	if err == nil {
+		x.codecs[alg] = c
+	}
+	return c, err
+}

@@ -1,0 +1,150 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/usererr"
+)
+
+// dataDirMode is the mode of a data directory that is made anew: both servers
+// refuse one that others can read.
+const dataDirMode = 0o700
+
+// directories makes the data directory, all listed directories, and the links
+// and locations of tablespaces.
+func (w *writeOut) directories(ctx context.Context) error {
+	host := w.deps.Host
+	w.emit(MakingDirectories{PGData: w.opts.PGData})
+	if err := host.MkdirAll(ctx, w.opts.PGData, dataDirMode); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	w.made = append(w.made, path.Dir(w.opts.PGData), w.opts.PGData)
+	var dirs []*contentlist.Entry
+	entries := w.destMember().entries
+	for i := range entries {
+		if e := &entries[i]; e.IsDir() && w.restores(e) {
+			dirs = append(dirs, e)
+		}
+	}
+	slices.SortFunc(dirs, func(a, b *contentlist.Entry) int {
+		if a.ExternalDir != b.ExternalDir {
+			return a.ExternalDir - b.ExternalDir
+		}
+		return strings.Compare(a.Path, b.Path)
+	})
+	if err := w.externalRoots(ctx); err != nil {
+		return err
+	}
+	for _, e := range dirs {
+		if err := w.directory(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writeOut) externalRoots(ctx context.Context) error {
+	if w.opts.SkipExternal || len(w.extDirs) == 0 {
+		return nil
+	}
+	w.emit(MakingExternals{})
+	for _, d := range w.extDirs {
+		if err := w.deps.Host.MkdirAll(ctx, d, dataDirMode); err != nil {
+			return fmt.Errorf("make external directory: %w", err)
+		}
+		w.made = append(w.made, path.Dir(d), d)
+	}
+	return nil
+}
+
+// directory makes one listed directory, or the link of a tablespace in its
+// place.
+func (w *writeOut) directory(ctx context.Context, e *contentlist.Entry) error {
+	full := path.Join(w.opts.PGData, e.Path)
+	if e.ExternalDir > 0 {
+		full = path.Join(w.extDirs[e.ExternalDir-1], e.Path)
+	} else if spc := w.tablespaceAt(e.Path); spc != nil {
+		return w.link(ctx, spc, full)
+	}
+	if err := w.deps.Host.MkdirAll(ctx, full, e.Mode&0o7777); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	w.made = append(w.made, full)
+	return nil
+}
+
+// tablespaceAt finds the tablespace whose link is at a path of the backup.
+func (w *writeOut) tablespaceAt(p string) *tablespace {
+	name, ok := strings.CutPrefix(p, tablespaceDir+"/")
+	if !ok {
+		return nil
+	}
+	oid, err := strconv.ParseUint(name, 10, 32)
+	if err != nil {
+		return nil
+	}
+	for i := range w.spaces {
+		if w.spaces[i].oid == uint32(oid) {
+			return &w.spaces[i]
+		}
+	}
+	return nil
+}
+
+func (w *writeOut) link(ctx context.Context, spc *tablespace, link string) error {
+	host := w.deps.Host
+	if err := host.MkdirAll(ctx, spc.target, dataDirMode); err != nil {
+		return fmt.Errorf("make tablespace directory: %w", err)
+	}
+	if err := host.Symlink(ctx, spc.target, link); err != nil {
+		return usererr.Wrap(err, "Could not create symbolic link \"%s\": %s", link, usererr.SystemText(err))
+	}
+	w.made = append(w.made, path.Dir(spc.target), spc.target)
+	return nil
+}
+
+// settings writes the recovery configuration if the target needs one
+// (spec/formats.md §8.4).
+func (r *run) settings(ctx context.Context) error {
+	command := r.opts.restoreCommand()
+	if r.dest.Stream && !r.opts.Target.Beyond(r.dest) && command == "" {
+		return nil
+	}
+	for _, f := range recoveryFiles(r.layout, r.opts.Target, command) {
+		if err := r.writeSettings(ctx, f); err != nil {
+			return fmt.Errorf("write recovery settings: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *run) writeSettings(ctx context.Context, f recoveryFile) error {
+	r.emit(RecoverySettings{File: f.Name, Command: r.opts.restoreCommand()})
+	full := path.Join(r.opts.PGData, f.Name)
+	content := []byte(f.Content)
+	if f.Append {
+		old, err := r.deps.Host.ReadFile(ctx, full, maxConfig)
+		if err != nil && !isMissing(err) {
+			return err
+		}
+		content = append(old, content...)
+	}
+	out, err := r.deps.Host.CreateFile(ctx, full, settingsMode)
+	if err != nil {
+		return err
+	}
+	if len(content) > 0 {
+		err = out.Data(content)
+	}
+	if err == nil && !r.opts.NoSync {
+		err = out.Sync()
+	}
+	return errors.Join(err, out.Close())
+}

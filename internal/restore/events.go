@@ -1,0 +1,96 @@
+package restore
+
+import (
+	"time"
+
+	"gsprobackup/internal/catalog"
+)
+
+// The events of a restore in order; C's words are in spec/cli.md §10.8.
+
+// Began opens a restore; Validate is set when nothing will be written.
+type Began struct{ Validate bool }
+
+// SkippedStatus says a backup is no candidate because of its status.
+type SkippedStatus struct {
+	ID     catalog.ID
+	Status catalog.Status
+}
+
+// BadStatus warns of the status of the requested backup.
+type BadStatus struct {
+	ID     catalog.ID
+	Status catalog.Status
+}
+
+// NoTablespaceMap says the backup has no tablespace_map.
+type NoTablespaceMap struct{}
+
+// CheckingTablespaces and CheckingExternals precede the mapping checks.
+type CheckingTablespaces struct{ ID catalog.ID }
+
+// CheckingExternals precedes the check of the external directories.
+type CheckingExternals struct{ ID catalog.ID }
+
+// ValidatingParents says the chain of an incremental backup is checked.
+type ValidatingParents struct{ ID catalog.ID }
+
+// BackupValid says the backup can be used.
+type BackupValid struct{ ID catalog.ID }
+
+// UsedUnvalidated says the backup was not checked.
+type UsedUnvalidated struct{ ID catalog.ID }
+
+// ForcedInvalid says a bad backup is used because of --force.
+type ForcedInvalid struct {
+	ID     catalog.ID
+	Status catalog.Status
+}
+
+// RestoringFrom tells the start time of the backup.
+type RestoringFrom struct{ StartTime time.Time }
+
+// MakingDirectories says directories and links are made.
+type MakingDirectories struct{ PGData string }
+
+// MakingExternals says external directories are made.
+type MakingExternals struct{}
+
+// FilesStarted opens the writing of files; Bytes is the size of the data.
+type FilesStarted struct {
+	Files int
+	Bytes int64
+}
+
+// FileRestored is emitted once a file, for progress.
+type FileRestored struct {
+	Path        string
+	Done, Total int
+}
+
+// FilesFinished closes the writing, successful or not.
+type FilesFinished struct {
+	Written int64 // bytes
+	Bytes   int64 // size of the data
+	Elapsed time.Duration
+	Failed  bool
+}
+
+// SyncStarted, FileSynced and SyncFinished follow what is left to sync.
+type SyncStarted struct{ Files int }
+
+// SyncFinished closes the sync phase.
+type SyncFinished struct {
+	Files   int
+	Elapsed time.Duration
+}
+
+// SyncSkipped says --no-sync was given.
+type SyncSkipped struct{}
+
+// RecoverySettings says recovery configuration is written. Command is the
+// restore command, empty if there is none. File is the file's base name.
+type RecoverySettings struct{ File, Command string }
+
+// Completed closes a restore.
+type Completed struct{ ID catalog.ID }

@@ -1,0 +1,231 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/remote"
+	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/validate"
+)
+
+// tablespace is one link of pg_tblspc and the directory it will point to.
+type tablespace struct {
+	oid    uint32
+	target string
+	// inside is set when the target lies in the data directory itself: its
+	// content is restored there, only the link is made here.
+	inside bool
+}
+
+// tablespaceDir holds the links.
+const tablespaceDir = "pg_tblspc"
+
+// relativeDir is where openGauss keeps relative tablespaces.
+const relativeDir = "pg_location"
+
+// readTablespaceMap reads the map stored with a backup; missing is true when
+// it has none.
+func (r *run) readTablespaceMap(b *catalog.Backup) (list []pgdata.Tablespace, missing bool, err error) {
+	name := path.Join(b.DatabaseDir(), pgdata.TablespaceMapName)
+	raw, err := fsx.ReadFile(r.deps.FS, name, 16<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read tablespace map: %w", err)
+	}
+	list, err = r.layout.ParseTablespaceMap(raw, name)
+	return list, false, err
+}
+
+// checkMappings decides where tablespaces and external directories go and
+// makes sure nothing is in the way (spec/server.md §6.2 step 6).
+func (r *run) checkMappings(ctx context.Context) error {
+	list, missing, err := r.readTablespaceMap(r.dest)
+	if err != nil {
+		return err
+	}
+	if missing {
+		r.emit(NoTablespaceMap{})
+	}
+	r.emit(CheckingTablespaces{ID: r.dest.ID})
+	if err := r.placeTablespaces(ctx, list); err != nil {
+		return err
+	}
+	if r.opts.SkipExternal {
+		return nil
+	}
+	r.emit(CheckingExternals{ID: r.dest.ID})
+	return r.placeExternals(ctx)
+}
+
+func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) error {
+	known := map[string]bool{}
+	for _, t := range list {
+		known[t.Path] = true
+	}
+	for _, m := range r.opts.Tablespaces {
+		if !known[m.Old] {
+			return usererr.New("--tablespace-mapping option's old directory doesn't have an entry in tablespace_map file: \"%s\"", m.Old)
+		}
+	}
+	taken := map[string]bool{}
+	for _, t := range list {
+		spc := tablespace{oid: t.Oid, target: r.tablespaceTarget(t)}
+		if !path.IsAbs(spc.target) {
+			return usererr.New("tablespace directory is not an absolute path: %s\n", spc.target)
+		}
+		if taken[spc.target] {
+			return usererr.New("two tablespaces would be restored to one directory: \"%s\"", spc.target).
+				WithHint("give each its own -T OLDDIR=NEWDIR")
+		}
+		taken[spc.target] = true
+		spc.inside = strings.HasPrefix(spc.target, r.opts.PGData+"/")
+		if !spc.inside {
+			if err := r.checkEmpty(ctx, spc.target, "restore tablespace destination is not empty: \"%s\""); err != nil {
+				return err
+			}
+		}
+		r.spaces = append(r.spaces, spc)
+	}
+	return nil
+}
+
+// tablespaceTarget applies -T. A relative tablespace of openGauss moves with
+// the data directory unless it is mapped; the C tool leaves its link pointing
+// into the old one.
+func (r *run) tablespaceTarget(t pgdata.Tablespace) string {
+	if target := mapped(r.opts.Tablespaces, t.Path); target != t.Path {
+		return target
+	}
+	if r.layout.Family == pgdata.OpenGauss {
+		if _, rest, ok := strings.Cut(t.Path, "/"+relativeDir+"/"); ok {
+			return path.Join(r.opts.PGData, relativeDir, rest)
+		}
+	}
+	return t.Path
+}
+
+func (r *run) placeExternals(ctx context.Context) error {
+	dirs := externalDirs(r.dest)
+	known := map[string]bool{}
+	for _, d := range dirs {
+		known[d] = true
+	}
+	for _, m := range r.opts.Externals {
+		if !known[m.Old] {
+			return usererr.New("--external-mapping option's old directory doesn't have an entry in list of external directories of current backup: \"%s\"", m.Old)
+		}
+	}
+	for _, d := range dirs {
+		target := mapped(r.opts.Externals, d)
+		if err := r.checkEmpty(ctx, target, "External directory is not empty: \"%s\""); err != nil {
+			return err
+		}
+		r.extDirs = append(r.extDirs, target)
+	}
+	return nil
+}
+
+func externalDirs(b *catalog.Backup) []string {
+	if b.ExternalDirs == "" {
+		return nil
+	}
+	return strings.Split(b.ExternalDirs, ":")
+}
+
+// errNotEmpty ends a walk with its first entry.
+var errNotEmpty = errors.New("directory is not empty")
+
+// checkEmpty refuses a directory that holds anything. A missing one is fine.
+func (r *run) checkEmpty(ctx context.Context, dir, text string) error {
+	fi, err := r.deps.Host.Stat(ctx, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, remote.ErrVanished):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at restore destination: %w", err)
+	case fi.Kind != remote.KindDir:
+		return usererr.New(text, dir)
+	}
+	err = r.deps.Host.List(ctx, remote.ListRequest{Root: dir}, func(remote.FileInfo) error { return errNotEmpty })
+	if errors.Is(err, errNotEmpty) {
+		return usererr.New(text, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("look at restore destination: %w", err)
+	}
+	return nil
+}
+
+// checkUnsavedTablespaces keeps a rule of the C tool for the backups it makes
+// sense for: without the content of a tablespace in the backup (the C tool
+// never saves it), -T needs an --external-mapping that brings the files.
+func (r *run) checkUnsavedTablespaces(ctx context.Context) error {
+	if len(r.opts.Tablespaces) == 0 || len(r.opts.Externals) > 0 {
+		return nil
+	}
+	backups, err := r.opts.Instance.Backups(ctx, nil)
+	if err != nil {
+		return err
+	}
+	r.backups = backups
+	b, err := r.pick(false)
+	if err != nil {
+		return nil // choose reports it
+	}
+	if r.layout, err = validate.LayoutOf(b); err != nil {
+		return nil
+	}
+	list, missing, err := r.readTablespaceMap(b)
+	if err != nil || missing {
+		return nil
+	}
+	saved, err := r.savedTablespaces(b)
+	if err != nil {
+		return nil
+	}
+	for _, t := range list {
+		if mapped(r.opts.Tablespaces, t.Path) != t.Path && !saved[t.Oid] {
+			return usererr.New("If specify --tablespace-mapping option, you must specify --external-mapping option together")
+		}
+	}
+	return nil
+}
+
+// savedTablespaces finds the tablespaces with content in a backup.
+func (r *run) savedTablespaces(b *catalog.Backup) (map[uint32]bool, error) {
+	f, err := r.deps.FS.Open(b.ContentPath())
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only
+	entries, _, err := contentlist.ReadAll(f, 0)
+	if err != nil {
+		return nil, err
+	}
+	saved := map[uint32]bool{}
+	for i := range entries {
+		e := &entries[i]
+		rest, ok := strings.CutPrefix(e.Path, tablespaceDir+"/")
+		if !ok || e.ExternalDir != 0 {
+			continue
+		}
+		if oid, _, inside := strings.Cut(rest, "/"); inside {
+			if n, err := strconv.ParseUint(oid, 10, 32); err == nil {
+				saved[uint32(n)] = true
+			}
+		}
+	}
+	return saved, nil
+}

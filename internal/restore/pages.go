@@ -1,0 +1,188 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/remote"
+)
+
+// pageFile is a data file being restored: from which backup each of its
+// blocks comes.
+type pageFile struct {
+	entry   *contentlist.Entry // of the backup that is restored
+	target  string
+	sources []pageSource
+	// owner has the index in sources for each block, noOwner for none; nil
+	// when one source has everything.
+	owner  []uint8
+	pieces []pagePiece
+}
+
+const noOwner = 0xFF
+
+// pageSource is the stored file of one backup.
+type pageSource struct {
+	file    fsx.File
+	path    string
+	alg     compress.Algorithm
+	headers []blockfile.Header
+	total   int64
+}
+
+// pagePiece is a range of frames of one source for one worker to write.
+type pagePiece struct{ source, lo, hi int }
+
+// pieceBytes is how much of a stored file a worker takes at a time.
+const pieceBytes = 16 << 20
+
+// readRun is the size of one read.
+const readRun = 1 << 20
+
+// planPages finds the sources of a data file, newest first, and who owns which
+// block: the newest backup that has it (spec/formats.md §5.7). Blocks at or
+// behind the file's recorded length are left out.
+func (w *writeOut) planPages(e *contentlist.Entry, target string) (*pageFile, error) {
+	f := &pageFile{entry: e, target: target}
+	for i := len(w.members) - 1; i >= 0; i-- {
+		m := w.members[i]
+		se := e
+		if i < len(w.members)-1 {
+			if se = m.find(e); se == nil {
+				continue
+			}
+		}
+		if se.Size <= 0 {
+			continue
+		}
+		src, err := openSource(m, se)
+		if err != nil {
+			return nil, errors.Join(err, f.close())
+		}
+		f.sources = append(f.sources, src)
+	}
+	if len(f.sources) > noOwner {
+		return nil, errors.Join(fmt.Errorf("restore %s: chain of %d backups is too long", e.Path, len(f.sources)), f.close())
+	}
+	f.own()
+	f.cut()
+	return f, nil
+}
+
+func openSource(m *member, e *contentlist.Entry) (pageSource, error) {
+	s := pageSource{path: m.stored(e), alg: e.CompressAlg, total: e.Size}
+	var err error
+	if s.headers, err = m.headers(e); err != nil {
+		return s, err
+	}
+	if s.file, err = m.fs.Open(s.path); err != nil {
+		return s, fmt.Errorf("open backup file: %w", err)
+	}
+	if s.headers == nil {
+		if s.headers, s.total, err = scanHeaders(io.NewSectionReader(s.file, 0, e.Size)); err != nil {
+			return s, errors.Join(fmt.Errorf("read backup file %s: %w", s.path, err), s.file.Close())
+		}
+	}
+	return s, nil
+}
+
+// limit is the number of blocks the file has; a list without it does not
+// limit.
+func (f *pageFile) limit() uint32 {
+	if f.entry.NBlocks > 0 {
+		return uint32(f.entry.NBlocks)
+	}
+	return 1<<32 - 1
+}
+
+// own gives each block to the first source that has it.
+func (f *pageFile) own() {
+	if len(f.sources) < 2 {
+		return
+	}
+	limit := f.limit()
+	size := uint32(0)
+	for _, s := range f.sources {
+		if n := len(s.headers); n > 0 {
+			size = max(size, min(s.headers[n-1].Block+1, limit))
+		}
+	}
+	f.owner = make([]uint8, size)
+	for i := range f.owner {
+		f.owner[i] = noOwner
+	}
+	for i, s := range f.sources {
+		for _, h := range s.headers {
+			if h.Block < size && f.owner[h.Block] == noOwner {
+				f.owner[h.Block] = uint8(i)
+			}
+		}
+	}
+}
+
+// wants tells whether a frame of a source is to be written.
+func (f *pageFile) wants(source int, block uint32) bool {
+	if f.owner == nil {
+		return block < f.limit()
+	}
+	return int(block) < len(f.owner) && f.owner[block] == uint8(source)
+}
+
+// cut divides the wanted frames into pieces.
+func (f *pageFile) cut() {
+	for i, s := range f.sources {
+		for lo := 0; lo < len(s.headers); {
+			if !f.wants(i, s.headers[lo].Block) {
+				lo++
+				continue
+			}
+			end := int64(s.headers[lo].Pos) + pieceBytes
+			hi := lo + 1
+			for hi < len(s.headers) && f.wants(i, s.headers[hi].Block) && blockfile.EndOf(s.headers, hi, s.total) <= end {
+				hi++
+			}
+			f.pieces = append(f.pieces, pagePiece{i, lo, hi})
+			lo = hi
+		}
+	}
+}
+
+func (f *pageFile) close() error {
+	var errs []error
+	for _, s := range f.sources {
+		if s.file != nil {
+			errs = append(errs, s.file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writePiece writes one piece through a worker's page writer and returns the
+// number of bytes written.
+func (f *pageFile) writePiece(ctx context.Context, p pagePiece, out remote.Writer, run *blockfile.Run) (int64, error) {
+	s := f.sources[p.source]
+	written := int64(0)
+	for lo := p.lo; lo < p.hi; {
+		end := int64(s.headers[lo].Pos) + readRun
+		hi := lo + 1
+		for hi < p.hi && blockfile.EndOf(s.headers, hi, s.total) <= end {
+			hi++
+		}
+		if err := blockfile.ReadFrames(s.file, s.headers, s.total, lo, hi, run); err != nil {
+			return written, fmt.Errorf("read backup file %s: %w", s.path, err)
+		}
+		req := remote.WriteRequest{Path: f.target, Frames: run.Frames, Headers: run.Headers, Alg: s.alg}
+		if err := out.WriteRun(ctx, &req); err != nil {
+			return written, fmt.Errorf("restore file %s from %s: %w", f.target, s.path, err)
+		}
+		written += int64(hi-lo) * blockfile.PageSize
+		lo = hi
+	}
+	return written, nil
+}

@@ -1,0 +1,59 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+
+	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/crc32c"
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/remote"
+	"gsprobackup/internal/usererr"
+)
+
+// writePlain copies a file that was stored as it is, from the newest backup
+// that has its content (spec/formats.md §5.7). The CRC is compared on the way:
+// what was damaged since the validation must not pass for good.
+func (w *writeOut) writePlain(ctx context.Context, e *contentlist.Entry, out remote.FileWriter, buf []byte) (int64, error) {
+	m, se, err := w.fullCopy(e)
+	if err != nil || se.Size == 0 {
+		return 0, err
+	}
+	f, err := m.fs.Open(m.stored(se))
+	if err != nil {
+		return 0, fmt.Errorf("open backup file: %w", err)
+	}
+	defer f.Close() // read only
+	crc := uint32(0)
+	n, err := fsx.WalkSparse(ctx, f, buf, fsx.Walker{
+		Data: func(_ int64, p []byte) error { crc = crc32c.Update(crc, p); return out.Data(p) },
+		Hole: func(_, n int64) error { crc = crc32c.Zeros(crc, n); return out.Hole(n) },
+	})
+	switch {
+	case err != nil:
+		return n, fmt.Errorf("restore file %s: %w", w.target(e), err)
+	case n != se.Size:
+		return n, usererr.New("Invalid size of backup file \"%s\" : %d. Expected %d", m.stored(se), n, se.Size)
+	case crc != se.CRC && e.Path != pgdata.ControlPath && !w.opts.Force:
+		return n, usererr.New("Invalid CRC of backup file \"%s\" : %X. Expected %X", m.stored(se), crc, se.CRC)
+	}
+	return n, nil
+}
+
+// fullCopy finds the newest backup of the chain with the content of a file.
+func (w *writeOut) fullCopy(e *contentlist.Entry) (*member, *contentlist.Entry, error) {
+	last := len(w.members) - 1
+	for i := last; i >= 0; i-- {
+		m, se := w.members[i], e
+		if i < last {
+			if se = m.find(e); se == nil {
+				return nil, nil, usererr.New("Failed to locate nonedata file \"%s\" in backup %s", e.Path, m.backup.ID)
+			}
+		}
+		if se.Size >= 0 {
+			return m, se, nil
+		}
+	}
+	return nil, nil, usererr.New("Failed to locate a full copy of nonedata file \"%s\"", e.Path)
+}

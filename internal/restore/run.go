@@ -1,0 +1,185 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/validate"
+)
+
+// run is one restore under way.
+type run struct {
+	deps Deps
+	opts Options
+
+	backups []*catalog.Backup // of the instance, newest first
+	chain   []*catalog.Backup // FULL first, the backup to restore last
+	dest    *catalog.Backup
+	layout  pgdata.Layout
+	locks   []*catalog.Lock
+	spaces  []tablespace
+	extDirs []string // where externaldirN goes, in order
+}
+
+// Run restores a backup.
+func Run(ctx context.Context, deps Deps, opts Options) (err error) {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Sink == nil {
+		deps.Sink = event.Discard
+	}
+	r := &run{deps: deps, opts: opts}
+	defer func() { err = errors.Join(err, r.unlock()) }()
+	return r.do(ctx)
+}
+
+func (r *run) emit(e event.Event) { r.deps.Sink.Emit(e) }
+
+func (r *run) do(ctx context.Context) error {
+	if err := r.opts.Target.Check(); err != nil {
+		return err
+	}
+	if err := r.checkEmpty(ctx, r.opts.PGData, "Restore destination is not empty: \"%s\""); err != nil {
+		return err
+	}
+	if err := r.checkUnsavedTablespaces(ctx); err != nil {
+		return err
+	}
+	r.emit(Began{})
+	if err := r.choose(ctx); err != nil {
+		return err
+	}
+	if err := r.checkMappings(ctx); err != nil {
+		return err
+	}
+	if err := r.lockChain(); err != nil {
+		return err
+	}
+	if r.opts.validates() {
+		if err := r.validate(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.decide(); err != nil {
+		return err
+	}
+	if err := r.writeAll(ctx); err != nil {
+		return err
+	}
+	r.emit(Completed{ID: r.dest.ID})
+	return nil
+}
+
+// lockChain keeps others from changing or removing what is being read.
+func (r *run) lockChain() error {
+	for _, b := range r.chain {
+		lock, err := catalog.LockBackup(r.deps.FS, b, r.deps.Sink)
+		if err != nil {
+			return err
+		}
+		if lock == nil {
+			return usererr.New("Cannot lock backup %s directory", b.ID)
+		}
+		r.locks = append(r.locks, lock)
+	}
+	return nil
+}
+
+func (r *run) unlock() error {
+	var errs []error
+	for _, l := range r.locks {
+		errs = append(errs, l.Release())
+	}
+	r.locks = nil
+	return errors.Join(errs...)
+}
+
+// validate checks the files of the chain, oldest first, then the WAL of the
+// backup to restore. The first bad member makes its descendants orphans.
+func (r *run) validate(ctx context.Context) error {
+	if len(r.chain) > 1 {
+		r.emit(ValidatingParents{ID: r.dest.ID})
+	}
+	deps := validate.Deps{FS: r.deps.FS, Sink: r.deps.Sink, Now: r.deps.Now}
+	opts := validate.Options{
+		Threads: r.opts.Threads, SkipBlockValidation: r.opts.SkipBlockValidation, Archive: r.opts.Instance.WALDir(),
+	}
+	for _, b := range r.chain {
+		if err := validate.Files(ctx, deps, b, opts); err != nil {
+			return err
+		}
+		if !b.Status.Usable() {
+			return validate.MarkOrphans(deps, r.backups, b)
+		}
+	}
+	return validate.WAL(ctx, deps, r.dest, opts)
+}
+
+// decide says whether the backup may be used (spec/server.md §6.2 step 10).
+func (r *run) decide() error {
+	b := r.dest
+	switch {
+	case b.Status.Usable() && r.opts.validates():
+		r.emit(BackupValid{ID: b.ID})
+	case b.Status.Usable():
+		r.emit(UsedUnvalidated{ID: b.ID})
+	case r.opts.Force:
+		r.emit(ForcedInvalid{ID: b.ID, Status: b.Status})
+	case b.Status == catalog.StatusCorrupt:
+		return usererr.New("Backup %s is corrupt.", b.ID)
+	case b.Status == catalog.StatusOrphan:
+		return usererr.New("Backup %s is orphan.", b.ID)
+	default:
+		return usererr.New("Backup %s has status: %s", b.ID, b.Status)
+	}
+	return nil
+}
+
+// writeAll writes the data directory and makes it durable.
+func (r *run) writeAll(ctx context.Context) error {
+	r.emit(RestoringFrom{StartTime: r.dest.StartTime()})
+	for _, b := range r.chain {
+		if err := r.usable(b); err != nil {
+			return err
+		}
+	}
+	w, err := r.newWriteOut()
+	if err != nil {
+		return err
+	}
+	if err := w.directories(ctx); err != nil {
+		return err
+	}
+	if err := w.files(ctx); err != nil {
+		return err
+	}
+	if err := r.settings(ctx); err != nil {
+		return err
+	}
+	if err := w.finish(ctx); err != nil {
+		return fmt.Errorf("finish restore: %w", err)
+	}
+	return nil
+}
+
+func (r *run) usable(b *catalog.Backup) error {
+	switch {
+	case b.BlockSize != catalog.BlockSize:
+		return usererr.New("BLCKSZ(%d) is not compatible(%d expected)", b.BlockSize, catalog.BlockSize)
+	case b.XLogBlockSize != catalog.BlockSize:
+		return usererr.New("XLOG_BLCKSZ(%d) is not compatible(%d expected)", b.XLogBlockSize, catalog.BlockSize)
+	case b.Status.Usable():
+		return nil
+	case r.opts.Force:
+		r.emit(ForcedInvalid{ID: b.ID, Status: b.Status})
+		return nil
+	}
+	return usererr.New("Backup %s cannot be restored because it is not valid", b.ID)
+}

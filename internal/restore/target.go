@@ -1,0 +1,79 @@
+package restore
+
+import (
+	"time"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/wal"
+)
+
+// Target says up to where the restored server shall recover. At most one of
+// Time, XID, LSN and Name is set; the text forms are kept because the server
+// gets them as the user typed them (spec/formats.md §8.4).
+type Target struct {
+	TimeText  string
+	Time      time.Time
+	XIDText   string
+	XID       uint64
+	LSNText   string
+	LSN       wal.LSN
+	Name      string
+	Immediate bool
+	// Inclusive is nil when not given.
+	Inclusive *bool
+	// Timeline is 0 when not given.
+	Timeline wal.Timeline
+}
+
+// IsZero tells that no target was asked for.
+func (t Target) IsZero() bool {
+	return t.TimeText == "" && t.XIDText == "" && t.LSNText == "" && t.Name == "" && !t.Immediate
+}
+
+// Check applies the rules between target options (spec/cli.md §4.6).
+func (t Target) Check() error {
+	n := 0
+	for _, set := range []bool{t.TimeText != "", t.XIDText != "", t.LSNText != "", t.Name != ""} {
+		if set {
+			n++
+		}
+	}
+	if n > 1 {
+		return usererr.New("At most one of '--recovery-target', '--recovery-target-name', '--recovery-target-time', '--recovery-target-xid' or '--recovery-target-lsn' options can be specified")
+	}
+	if t.Inclusive != nil && *t.Inclusive && t.TimeText == "" && t.XIDText == "" && t.LSNText == "" {
+		return usererr.New("The '--recovery-target-inclusive' option can be applied only when either of '--recovery-target-time', '--recovery-target-xid' or '--recovery-target-lsn' options is specified")
+	}
+	return nil
+}
+
+// SatisfiedBy tells whether recovery from b can reach the target: b must end
+// at or before it (spec/server.md §6.2 "Choice").
+func (t Target) SatisfiedBy(b *catalog.Backup) bool {
+	switch {
+	case t.XIDText != "":
+		return b.RecoveryXID <= t.XID
+	case t.TimeText != "":
+		return !b.RecoveryTime.After(t.Time)
+	case t.LSNText != "":
+		return b.StopLSN <= t.LSN
+	case t.Name != "":
+		return b.RecoveryName == t.Name
+	}
+	return true
+}
+
+// Beyond tells whether the target lies behind the end of b, so that archived
+// WAL and recovery settings are needed to reach it.
+func (t Target) Beyond(b *catalog.Backup) bool {
+	switch {
+	case t.XIDText != "":
+		return t.XID > b.RecoveryXID
+	case t.TimeText != "":
+		return t.Time.After(b.RecoveryTime)
+	case t.LSNText != "":
+		return t.LSN > b.StopLSN
+	}
+	return t.Name != "" || t.Immediate
+}
