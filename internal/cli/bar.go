@@ -26,58 +26,63 @@ const (
 // come in, at most once a second, and once more when the phase ends. It is
 // safe for concurrent use, because events come from copy workers.
 type bar struct {
-	mu    sync.Mutex
-	drawn time.Time
-	ended bool
-}
-
-// barState is what a bar shows.
-type barState struct {
+	mu          sync.Mutex
+	drawn       time.Time
+	running     bool
 	done, total int
-	// counting names the running count: "done_files" or "sync_files".
-	counting string
-	tail     string
 }
 
-// start begins a phase.
-func (b *bar) start() {
+// startBar begins a phase of total files.
+func (c *console) startBar(total int) {
+	b := &c.bar
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.drawn, b.ended = time.Time{}, false
+	b.drawn, b.running, b.done, b.total = time.Time{}, true, 0, total
 }
 
-// update redraws the bar if the last drawing is old enough.
-func (b *bar) update(w io.Writer, now time.Time, s barState) {
+// updateBar notes how far the phase is and redraws a bar that is old enough.
+func (c *console) updateBar(tail string, done, total int) {
+	b := &c.bar
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended || (!b.drawn.IsZero() && now.Sub(b.drawn) < barInterval) {
+	// Workers count before they report, so events may come out of order.
+	b.done, b.total = max(b.done, done), total
+	now := c.env.Now()
+	if !c.profile.Bars || !b.running || (!b.drawn.IsZero() && now.Sub(b.drawn) < barInterval) {
 		return
 	}
 	b.drawn = now
-	drawBar(w, s, "\r")
+	drawBar(c.out, b.done, b.total, counting(tail), tail, "\r")
 }
 
-// finish draws the last line of a phase. Unlike the C tool it shows how far a
-// failed phase came.
-func (b *bar) finish(w io.Writer, s barState) {
+// finishBar draws the last line of a phase. Unlike the C tool's it shows how
+// far a failed phase came.
+func (c *console) finishBar(tail string) {
+	b := &c.bar
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended {
-		return
+	if c.profile.Bars && b.running {
+		drawBar(c.out, b.done, b.total, "done_files", tail, "\n")
 	}
-	b.ended = true
-	s.counting = "done_files"
-	drawBar(w, s, "\n")
+	b.running = false
 }
 
-func drawBar(w io.Writer, s barState, end string) {
+// counting names the running count.
+func counting(tail string) string {
+	if tail == tailSyncBackup || tail == tailSyncRestore {
+		return "sync_files"
+	}
+	return "done_files"
+}
+
+func drawBar(w io.Writer, done, total int, counting, tail, end string) {
 	percent := 100
-	if s.total > 0 {
-		percent = s.done * 100 / s.total
+	if total > 0 {
+		percent = done * 100 / total
 	}
 	cells := min(percent/2, barCells)
 	// A full stdout must not end a backup.
 	_, _ = fmt.Fprintf(w, "Progress: [%s%s] %d%% (%d/%d, %s/total_files). %s %s",
 		strings.Repeat("=", cells), strings.Repeat(" ", barCells-cells),
-		percent, s.done, s.total, s.counting, s.tail, end)
+		percent, done, total, counting, tail, end)
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/keyfile"
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/logging"
@@ -23,7 +22,7 @@ func setConfigCommand(s *session) *cobra.Command {
 			// tool says nothing and then refuses every other command.
 			s.log.Log(logging.Warning, "compress-level is of no use until compress-algorithm is set too")
 		}
-		return storable(catalog.SaveConfig(s.env.FS, r.configPath(), r.Config))
+		return storable(r.instance.SaveConfig(r.Config))
 	}))
 }
 

@@ -3,10 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"gsprobackup/internal/compat"
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/logging"
+	"gsprobackup/internal/optvalue"
 )
 
 // console turns the events of the use cases into what people see: messages on
@@ -32,7 +34,7 @@ type renderer func(c *console, e event.Event) bool
 
 func renderers() []renderer {
 	return []renderer{
-		renderCatalog, renderServer, renderWAL, renderBackup, renderValidate, renderRestore,
+		renderCatalog, renderLock, renderServer, renderWAL, renderBackup, renderValidate, renderRestore,
 	}
 }
 
@@ -82,4 +84,9 @@ func (c *console) fileProgress(verb, path string, done, total int) {
 		return
 	}
 	c.log.Log(logging.Info, text)
+}
+
+// pinned is the word for a new pin, from backup and from set-backup.
+func (c *console) pinned(id string, until time.Time) {
+	c.info("Backup %s is pinned until '%s'", id, optvalue.FormatTime(until, c.env.Location))
 }

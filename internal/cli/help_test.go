@@ -103,7 +103,7 @@ func diffLines(t *testing.T, what, got, want string) {
 // Groups appeared over time; a page of an old release must not promise them.
 func TestHelpOfOlderReleases(t *testing.T) {
 	for _, tt := range []struct {
-		profile      string
+		profile     string
 		has, hasNot []string
 	}{
 		{"1.1", nil, []string{"media-type", "enable-dss", "rw-timeout", "remote-libpath", "zstd", "replslot"}},

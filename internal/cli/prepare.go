@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/logging"
@@ -46,6 +43,8 @@ type request struct {
 	*options
 	Catalog string // absolute
 	Config  *catalog.Config
+	// instance is nil without --instance and for commands that create it.
+	instance *catalog.Instance
 	// ID is the backup chosen with -i, 0 for none.
 	ID catalog.ID
 	// Recovery is the target of restore and validate.
@@ -53,12 +52,6 @@ type request struct {
 	// Pin is what --ttl, --expire-time and --note ask for.
 	Pin pinOptions
 }
-
-// instanceDir is B/backups/NAME.
-func (r *request) instanceDir() string { return filepath.Join(r.Catalog, "backups", r.Instance) }
-
-// configPath is the instance's configuration file.
-func (r *request) configPath() string { return filepath.Join(r.instanceDir(), "pg_probackup.conf") }
 
 // command makes the run function of a sub-command: prepare, then work.
 func (s *session) command(rules commandRules, work func(context.Context, *request) error) func(context.Context, []string) error {
@@ -145,23 +138,12 @@ func (s *session) findCatalog(rules commandRules, r *request) error {
 		}
 		return usererr.New("required parameter not specified: --instance")
 	}
-	if leavesDirectory(r.Instance) {
-		// The C tool takes "../x" as an instance, and del-instance
-		// deletes it (spec/cli.md §13 row 8).
-		return usererr.New("Invalid instance name '%s'", r.Instance)
-	}
 	if rules.creates {
 		return nil
 	}
-	info, err := s.env.FS.Stat(r.instanceDir())
-	if err != nil {
-		s.log.Log(logging.Warning, fmt.Sprintf("Failed to access directory \"%s\": %s", r.instanceDir(), usererr.Reason(err)))
-		return usererr.Wrap(err, "Instance '%s' does not exist in this backup catalog", r.Instance)
-	}
-	if !info.IsDir() {
-		return usererr.New("-B, --backup-path must be a path to directory")
-	}
-	return nil
+	var err error
+	r.instance, err = s.openCatalog(r.Catalog).Instance(r.Instance)
+	return err
 }
 
 // readInstance is step 9: the environment, then the config file, which is
@@ -187,7 +169,8 @@ func (s *session) readInstance(rules commandRules, r *request) error {
 	if rules.skipsConfig {
 		return nil
 	}
-	_, err := catalog.ReadConfig(s.env.FS, r.configPath(), r.Config, nil)
+	path := filepath.Join(r.Catalog, "backups", r.Instance, catalog.ConfigName)
+	_, err := catalog.ReadConfig(s.env.FS, path, r.Config, nil)
 	return err
 }
 
@@ -262,20 +245,4 @@ func canonicalPath(path string) string {
 			return p
 		}
 	}
-}
-
-// leavesDirectory tells whether joining name to a directory may give a path
-// that is not below it.
-func leavesDirectory(name string) bool {
-	for _, part := range strings.Split(name, "/") {
-		if part == ".." || part == "." || part == "" {
-			return true
-		}
-	}
-	return false
-}
-
-// isNotExist tells a missing file, also when a parent is no directory.
-func isNotExist(err error) bool {
-	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
 }

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"time"
+
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/event"
+	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/wal/walarchive"
 )
 
@@ -18,6 +21,21 @@ func renderCatalog(c *console, e event.Event) bool {
 		c.warn("Invalid %s \"%s\"", e.Which, e.Text)
 	case catalog.ValueRepaired:
 		c.warn("Repaired value of option \"%s\" in file \"%s\", it reads \"%s\" now", e.Key, e.File, e.Value)
+	case catalog.ControlUnreadable:
+		c.warn("%s", e.Text)
+	case catalog.IDMismatch:
+		c.warn("backup ID in control file \"%s\" doesn't match name of the backup folder \"%s\"", e.ID, e.Path)
+	case catalog.DirectoryUnreadable:
+		c.warn("cannot open directory \"%s\": %s", e.Path, e.Text)
+	case catalog.InstanceInaccessible:
+		c.warn("Failed to access directory \"%s\": %s", e.Path, e.Text)
+	case catalog.Deleting:
+		// A backup without recovery time shows the epoch.
+		t := e.Backup.RecoveryTime
+		if t.IsZero() {
+			t = time.Unix(0, 0)
+		}
+		c.info("Delete: %s %s", e.Backup.ID, optvalue.FormatTime(t, c.env.Location))
 	case walarchive.UnexpectedFile:
 		c.warn("unexpected WAL file name \"%s\"", e.Name)
 	default:

@@ -2,7 +2,7 @@ package cli
 
 import "gsprobackup/internal/event"
 
-func renderWAL(*console, event.Event) bool      { return false }
-func renderBackup(*console, event.Event) bool   { return false }
 func renderValidate(*console, event.Event) bool { return false }
 func renderRestore(*console, event.Event) bool  { return false }
+
+func renderBackup(*console, event.Event) bool { return false }

@@ -25,7 +25,7 @@ func (lf *logFile) close() error { return lf.f.Close() }
 func (lf *logFile) writeLine(now time.Time, pid int, level Level, msg string) error {
 	line := fmt.Sprintf("%s [%d]: %s: %s\n", now.Format("2006-01-02 15:04:05 MST"), pid, level, msg)
 	if _, err := lf.f.Write([]byte(line)); err != nil {
-		return usererr.Wrap(err, "could not write log file \"%s\": %s", lf.f.Name(), usererr.Reason(err))
+		return usererr.Wrap(err, "could not write log file \"%s\": %s", lf.f.Name(), usererr.SystemText(err))
 	}
 	return nil
 }
@@ -50,7 +50,7 @@ func (l *Logger) openFile(pattern string, now time.Time) (*logFile, error) {
 	}
 	f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|mode, 0o644)
 	if err != nil {
-		return nil, usererr.Wrap(err, "could not open log file \"%s\": %s", name, usererr.Reason(err))
+		return nil, usererr.Wrap(err, "could not open log file \"%s\": %s", name, usererr.SystemText(err))
 	}
 	if rotate || created {
 		if err := l.stampRotation(name, now); err != nil {
@@ -86,7 +86,7 @@ func (l *Logger) dueForRotation(name string, now time.Time) (rotate, stamp bool,
 		return false, true, nil
 	}
 	if err != nil {
-		return false, false, usererr.Wrap(err, "cannot stat log file \"%s\": %s", name, usererr.Reason(err))
+		return false, false, usererr.Wrap(err, "cannot stat log file \"%s\": %s", name, usererr.SystemText(err))
 	}
 	if l.cfg.RotationSize > 0 && uint64(info.Size())/1024 >= l.cfg.RotationSize {
 		return true, true, nil
@@ -141,7 +141,7 @@ func (l *Logger) stampRotation(name string, now time.Time) error {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return usererr.Wrap(err, "cannot open rotation file \"%s\": %s", control, usererr.Reason(err))
+		return usererr.Wrap(err, "cannot open rotation file \"%s\": %s", control, usererr.SystemText(err))
 	}
 	return nil
 }

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/optvalue"
+	"gsprobackup/internal/usererr"
+)
+
+func setBackupCommand(s *session) *cobra.Command {
+	rules := commandRules{name: "set-backup", takesID: true, pins: true, logged: true}
+	return newCommand("set-backup", "pin a backup, or change its note", s.command(rules, func(ctx context.Context, r *request) error {
+		if r.ID == 0 {
+			return usererr.New("You must specify parameter (-i, --backup-id) for 'set-backup' command")
+		}
+		if !r.Pin.any() && r.S3Status == "" {
+			return usererr.New("Nothing to set by 'set-backup' command")
+		}
+		return s.setBackup(ctx, r)
+	}))
+}
+
+// setBackup changes one backup in the C tool's order: pin, note, S3 status.
+// The control file is written once, when everything is known to be good. Like
+// the C tool it takes no lock (spec/cli.md §6).
+func (s *session) setBackup(ctx context.Context, r *request) error {
+	list, err := r.instance.Backups(ctx)
+	if err != nil {
+		return err
+	}
+	b := list.ByID(r.ID)
+	if b == nil || b.Unreadable {
+		return usererr.New("Failed to find backup %s", r.ID)
+	}
+	var messages []func()
+	say := func(f func()) { messages = append(messages, f) }
+	changed := *b
+	if err := s.changePin(&changed, r.Pin, say); err != nil {
+		return err
+	}
+	if r.Pin.Note != "" {
+		if err := s.changeNote(&changed, r.Pin.Note, say); err != nil {
+			return err
+		}
+	}
+	switch r.S3Status { // anything else is ignored, as in the C tool
+	case "s3":
+		changed.S3Status = catalog.S3Remote
+	case "local":
+		changed.S3Status = catalog.S3Local
+	}
+	err = r.instance.UpdateControl(b, func(fresh *catalog.Backup) {
+		fresh.ExpireTime, fresh.Note, fresh.S3Status = changed.ExpireTime, changed.Note, changed.S3Status
+	})
+	if err != nil {
+		return storable(err)
+	}
+	for _, m := range messages {
+		m()
+	}
+	return nil
+}
+
+// lastYear is the last year of which a time can be written and read again. The
+// C tool stores later ones and cannot read the file again (§13 row 2).
+const lastYear = 9999
+
+func (s *session) changePin(b *catalog.Backup, pin pinOptions, say func(func())) error {
+	until := pin.Expire
+	switch {
+	case !pin.TTLGiven && until.IsZero():
+		return nil
+	case pin.TTLGiven:
+		if b.RecoveryTime.IsZero() {
+			return usererr.New("Failed to set 'expire-time' for backup %s: invalid 'recovery-time'", b.ID)
+		}
+		if pin.TTL == 0 {
+			s.unpin(b, say)
+			return nil
+		}
+		if pin.TTL > math.MaxInt64-b.RecoveryTime.Unix() {
+			return tooFar(b)
+		}
+		until = time.Unix(b.RecoveryTime.Unix()+pin.TTL, 0)
+	case b.RecoveryTime.IsZero():
+		return usererr.New("Failed to set 'expire-time' for backup %s: invalid 'recovery-time'", b.ID)
+	}
+	if y := until.In(s.env.Location).Year(); y > lastYear || y < 1970 {
+		return tooFar(b)
+	}
+	b.ExpireTime = until
+	say(func() { s.console.pinned(b.ID.String(), until) })
+	return nil
+}
+
+func tooFar(b *catalog.Backup) error {
+	return usererr.New("Failed to set 'expire-time' for backup %s: the time is after the year %d", b.ID, lastYear)
+}
+
+func (s *session) unpin(b *catalog.Backup, say func(func())) {
+	if b.ExpireTime.IsZero() {
+		say(func() { s.console.warn("Backup %s is not pinned, nothing to unpin", b.ID) })
+		return
+	}
+	b.ExpireTime = time.Time{}
+	say(func() { s.console.info("Backup %s is unpinned", b.ID) })
+}
+
+// noteNone removes a note.
+const noteNone = "none"
+
+// changeNote stores the first line of a note. A note that starts with a line
+// feed has none; the C tool then stores memory it never wrote (§13 row 13).
+func (s *session) changeNote(b *catalog.Backup, note string, say func(func())) error {
+	if note == noteNone {
+		b.Note = ""
+		say(func() { s.console.info("Removing note from backup %s", b.ID) })
+		return nil
+	}
+	line, _, _ := strings.Cut(note, "\n")
+	if _, err := optvalue.ParseString(line); err != nil {
+		return usererr.Wrap(err, "Option --note should be a valid string: '%s'", line)
+	}
+	b.Note = line
+	say(func() { s.console.info("Adding note to backup %s: '%s'", b.ID, line) })
+	return nil
+}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"gsprobackup/internal/compat"
+)
+
+func TestPrettySize(t *testing.T) {
+	for n, want := range map[int64]string{
+		-1: "0", 0: "0", 1: "1B", 10239: "10239B", 10240: "10kB", 10484735: "10239kB", 10485760: "10MB",
+		16777216: "16MB", 577690814: "551MB", 1 << 40: "1024GB", 1 << 44: "16TB", 1<<63 - 1: "8388608TB",
+	} {
+		if got := prettySize(n); got != want {
+			t.Errorf("%d: got %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestPrettyTime(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0", 0: "0", 999 * time.Millisecond: "0", time.Second: "1s", 362 * time.Second: "6m:2s",
+		3600 * time.Second: "1h:0m", 25 * time.Hour: "1d:1h",
+	} {
+		if got := prettyTime(d); got != want {
+			t.Errorf("%v: got %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestJSONEscapes(t *testing.T) {
+	var b strings.Builder
+	jsonString("\b\f\n\r\t\"\\\x01\x1f\x7f/é\xff").writeJSON(&b, 0)
+	if want := `"\b\f\n\r\t\"\\\u0001\u001f` + "\x7f/é\xff\""; b.String() != want {
+		t.Errorf("got %s, want %s", b.String(), want)
+	}
+}
+
+func TestJSONEmptyForms(t *testing.T) {
+	var out bytes.Buffer
+	if err := writeJSON(&out, jsonObject{{"a", jsonArray{}}, {"b", jsonList{}}, {"c", jsonList{jsonLiteral("1"), jsonLiteral("2")}}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "{\n    \"a\": [\n    ],\n    \"b\": [],\n    \"c\": [\n        1,\n        2\n    ]\n}\n"
+	if out.String() != want {
+		t.Errorf("got %q\nwant %q", out.String(), want)
+	}
+}
+
+func TestCanonicalPath(t *testing.T) {
+	for in, want := range map[string]string{
+		"/": "/", "//": "/", "/a/": "/a", "/a//b///": "/a/b", "/a/.": "/a", "/a/./": "/a", "/.": "/",
+		"/a/b/..": "/a/b/..", "rel/": "rel", "": "", "/a/././": "/a", "/a.": "/a.", "./": ".",
+	} {
+		if got := canonicalPath(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestParseMapping(t *testing.T) {
+	for in, want := range map[string]string{
+		"/a=/b":                                 "/a|/b",
+		`/a\=b=/c\d`:                            `/a=b|/c\d`,
+		`/a=/b\=`:                               "/a|/b=",
+		"/a=/b=/c":                              "multiple \"=\" signs in tablespace mapping\n",
+		"/a":                                    `invalid tablespace mapping format "/a", must be "OLDDIR=NEWDIR"`,
+		"/a=":                                   `invalid tablespace mapping format "/a=", must be "OLDDIR=NEWDIR"`,
+		"=/b":                                   `invalid tablespace mapping format "=/b", must be "OLDDIR=NEWDIR"`,
+		"":                                      `invalid tablespace mapping format "", must be "OLDDIR=NEWDIR"`,
+		"a=/b":                                  "old directory is not an absolute path in tablespace mapping: a\n",
+		"/a=b":                                  "new directory is not an absolute path in tablespace mapping: b\n",
+		"/" + strings.Repeat("x", 1023) + "=/b": "directory name too long",
+	} {
+		m, err := parseMapping("tablespace", in)
+		got := m.Old + "|" + m.New
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// The recorded bytes of openGauss 6.0.2 (golden 17_standby_and_misc).
+func TestBar(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(0, 0)
+	c := &console{out: &out, profile: compat.Profile{Bars: true}, env: Env{Now: func() time.Time { return now }}}
+	c.updateBar(tailBackup, 1, 2) // before its phase: nothing
+	c.startBar(2650)
+	c.updateBar(tailBackup, 50, 2650)
+	c.updateBar(tailBackup, 60, 2650) // too early
+	now = now.Add(time.Second)
+	c.updateBar(tailBackup, 2648, 2650)
+	c.updateBar(tailBackup, 2650, 2650)
+	c.finishBar(tailBackup)
+	c.finishBar(tailBackup)
+	c.startBar(0)
+	c.finishBar(tailSyncBackup)
+	want := "Progress: [" + strings.Repeat(" ", 50) + "] 1% (50/2650, done_files/total_files). backup file \r" +
+		"Progress: [" + strings.Repeat("=", 49) + " ] 99% (2648/2650, done_files/total_files). backup file \r" +
+		"Progress: [" + strings.Repeat("=", 50) + "] 100% (2650/2650, done_files/total_files). backup file \n" +
+		"Progress: [" + strings.Repeat("=", 50) + "] 100% (0/0, done_files/total_files). Sync backup file \n"
+	if out.String() != want {
+		t.Errorf("got  %q\nwant %q", out.String(), want)
+	}
+	out.Reset()
+	c.profile.Bars = false
+	c.startBar(2)
+	c.updateBar(tailBackup, 1, 2)
+	c.finishBar(tailBackup)
+	if out.Len() != 0 {
+		t.Errorf("a release without bars drew %q", out.String())
+	}
+}
