@@ -21,6 +21,7 @@ type Config struct {
 	Settings      map[string]string // for postgresql.conf, over the defaults below
 	HBA           []string          // the whole pg_hba.conf; empty: trust everybody
 	Tablespaces   int               // number of tablespaces ts1, ts2… to make
+	Trace         func([]string)    // is told each command before it runs
 }
 
 // defaultSettings keep the server small and fast. A server crash loses nothing
@@ -65,6 +66,7 @@ func (s *Server) initCluster(ctx context.Context, cfg Config) error {
 	for k, v := range cfg.Settings {
 		settings[k] = v
 	}
+	s.trace(append([]string{initdb}, args...))
 	if out, err := s.AsUser(exec.CommandContext(ctx, initdb, args...)).CombinedOutput(); err != nil {
 		return fmt.Errorf("run initdb of PostgreSQL %s: %w\n%s", s.Version, err, out)
 	}
@@ -107,7 +109,9 @@ func (s *Server) makeTablespaces(ctx context.Context, n int) error {
 		if err := s.Own(ts.Dir); err != nil {
 			return fmt.Errorf("give tablespace directory to %s: %w", s.Name, err)
 		}
-		if _, err := s.SQL(ctx, "postgres", fmt.Sprintf("CREATE TABLESPACE %s LOCATION '%s'", ts.Name, ts.Dir)); err != nil {
+		create := fmt.Sprintf("CREATE TABLESPACE %s LOCATION '%s'", ts.Name, ts.Dir)
+		s.trace([]string{"SQL:", create})
+		if _, err := s.SQL(ctx, "postgres", create); err != nil {
 			return err
 		}
 		rows, err := s.SQL(ctx, "postgres", "SELECT oid FROM pg_tablespace WHERE spcname = $1", ts.Name)

@@ -33,6 +33,8 @@ type Server struct {
 	LogFile     string
 	Port        int // unix socket in SocketDir and 127.0.0.1
 	Tablespaces []Tablespace
+	// Trace, if set, is told each command before it runs.
+	Trace func(command []string)
 
 	mu      sync.Mutex
 	proc    *os.Process
@@ -71,11 +73,11 @@ const (
 
 // Start makes a new cluster and starts it.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	s, err := newServer(cfg.Major)
+	s, err := New(cfg.Major)
 	if err != nil {
 		return nil, err
 	}
-	s.DataDir = filepath.Join(s.Root, "data")
+	s.DataDir, s.Trace = filepath.Join(s.Root, "data"), cfg.Trace
 	err = s.initCluster(ctx, cfg)
 	if err == nil {
 		err = s.Launch(ctx)
@@ -93,7 +95,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 // directory, such as a restored one. The directory stays when the server is
 // closed. extra are "name=value" settings for the command line.
 func StartDir(ctx context.Context, major int, dataDir string, extra ...string) (*Server, error) {
-	s, err := newServer(major)
+	s, err := New(major)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +106,8 @@ func StartDir(ctx context.Context, major int, dataDir string, extra ...string) (
 	return s, nil
 }
 
-func newServer(major int) (*Server, error) {
+// New prepares a server without starting it: set DataDir, then Launch.
+func New(major int) (*Server, error) {
 	in, err := FindMajor(major)
 	if err != nil {
 		return nil, err
@@ -165,6 +168,7 @@ func (s *Server) spawn(extra []string) error {
 		args = append(args, "-c", e)
 	}
 	cmd := s.AsUser(exec.Command(filepath.Join(s.BinDir, "postgres"), args...))
+	s.trace(cmd.Args)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
 
@@ -291,6 +295,12 @@ func (s *Server) LogTail(n int) []byte {
 		return []byte(err.Error())
 	}
 	return data[max(0, len(data)-n):]
+}
+
+func (s *Server) trace(command []string) {
+	if s.Trace != nil {
+		s.Trace(command)
+	}
 }
 
 func cmpErr(err, otherwise error) error {
