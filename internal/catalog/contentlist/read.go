@@ -4,17 +4,14 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 
+	"gsprobackup/internal/crc32c"
 	"gsprobackup/internal/usererr"
 )
 
 // maxLine bounds a line; paths of the operating system have 4 KiB.
 const maxLine = 64 << 10
-
-// castagnoli is the CRC of the backup format (spec/formats.md, conventions).
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // ErrFormat is inside the error for a line that is no entry.
 var ErrFormat = errors.New("bad content list line")
@@ -40,7 +37,7 @@ func (r *Reader) Next() (Entry, error) {
 	case err != nil && !errors.Is(err, io.EOF):
 		return Entry{}, fmt.Errorf("read content list: %w", err)
 	}
-	r.crc = crc32.Update(r.crc, castagnoli, line)
+	r.crc = crc32c.Update(r.crc, line)
 	if e, ok := parseFixed(line); ok {
 		return e, nil
 	}

@@ -2,10 +2,11 @@ package contentlist
 
 import (
 	"fmt"
-	"hash/crc32"
 	"io"
 	"strconv"
 	"strings"
+
+	"gsprobackup/internal/crc32c"
 )
 
 // UnstorableError tells that an entry has no line that can be read back.
@@ -39,7 +40,7 @@ func (w *Writer) Write(e *Entry) error {
 	if _, err := w.w.Write(w.buf); err != nil {
 		return fmt.Errorf("write content list: %w", err)
 	}
-	w.crc = crc32.Update(w.crc, castagnoli, w.buf)
+	w.crc = crc32c.Update(w.crc, w.buf)
 	w.n++
 	return nil
 }
