@@ -122,7 +122,7 @@ func (r *run) checkIdentity(ctx context.Context) error {
 	}
 	want := r.opts.SystemID
 	if want == 0 {
-		return usererr.New("the configuration of instance \"%s\" has no system-identifier", r.opts.Instance.Name)
+		return usererr.New("the configuration of instance \"%s\" has no system-identifier", r.opts.Instance.Name())
 	}
 	if connected != want {
 		return usererr.New("Backup data directory was initialized for system id %d, but connected instance system id is %d", want, connected)

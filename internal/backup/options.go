@@ -15,7 +15,9 @@ import (
 // Options say what to back up and how.
 type Options struct {
 	Instance *catalog.Instance
-	Mode     catalog.Mode
+	// CatalogRoot must not lie in an external directory.
+	CatalogRoot string
+	Mode        catalog.Mode
 	// PGData is the absolute path of the data directory on its host.
 	PGData string
 	// SystemID is the instance's configured system identifier.

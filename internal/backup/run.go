@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/catalog/lock"
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/server"
@@ -22,7 +24,7 @@ type run struct {
 	opts Options
 
 	backup   *catalog.Backup
-	lock     *catalog.Lock
+	lock     *lock.Lock
 	conn     *server.Conn
 	flavor   server.Flavor
 	control  *pgdata.Control // of the data directory, before the copy
@@ -68,7 +70,7 @@ func (r *run) emit(e event.Event) { r.deps.Sink.Emit(e) }
 // take is the backup as a list of steps; each leaves things so that fail can
 // clean up behind it.
 func (r *run) take(ctx context.Context) error {
-	if err := r.create(); err != nil {
+	if err := r.create(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -98,30 +100,38 @@ func (r *run) take(ctx context.Context) error {
 }
 
 // create makes, locks and announces the backup directory.
-func (r *run) create() error {
+func (r *run) create(ctx context.Context) error {
 	o := &r.opts
-	b, lock, err := o.Instance.NewBackup(catalog.NewBackupOptions{
-		Now:       r.deps.Now(),
-		Mode:      o.Mode,
-		Externals: len(o.ExternalDirs),
-		Prepare: func(b *catalog.Backup) error {
-			b.Stream = true
-			b.CompressAlg, b.CompressLevel = o.Algorithm, o.Level
-			b.ExternalDirs = joinExternal(o.ExternalDirs)
-			r.emit(Started{
-				ID: b.ID, Instance: o.Instance.Name, Mode: o.Mode, Stream: true, Remote: o.Remote,
-				Algorithm: o.Algorithm, CompressLevel: o.Level,
-			})
-			return checkExternalPaths(o.ExternalDirs, o.Instance.Catalog().Root)
-		},
-		Sink: r.deps.Sink,
-	})
+	now := r.deps.Now()
+	if err := checkExternalPaths(o.ExternalDirs, o.CatalogRoot); err != nil {
+		r.started(catalog.ID(now.Unix()))
+		return err
+	}
+	b, err := o.Instance.NewBackupDir(now, o.Mode, len(o.ExternalDirs))
 	if err != nil {
 		return err
 	}
-	r.backup, r.lock = b, lock
+	r.started(b.ID)
+	b.Stream = true
+	b.CompressAlg, b.CompressLevel = o.Algorithm, o.Level
+	b.ExternalDirs = strings.Join(o.ExternalDirs, ":")
+	r.backup = b
+	if r.lock, err = catalog.LockBackup(ctx, o.Instance.NewLocker(), b, lock.Intent{}); err != nil {
+		return err
+	}
+	if err := r.saveControl(); err != nil {
+		return err
+	}
 	r.emit(DestinationReady{ID: b.ID})
 	return nil
+}
+
+func (r *run) started(id catalog.ID) {
+	o := &r.opts
+	r.emit(Started{
+		ID: id, Instance: o.Instance.Name(), Mode: o.Mode, Stream: true, Remote: o.Remote,
+		Algorithm: o.Algorithm, CompressLevel: o.Level,
+	})
 }
 
 func (r *run) connect(ctx context.Context) error {
@@ -147,7 +157,7 @@ func (r *run) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 
 // saveControl writes backup.control.
 func (r *run) saveControl() error {
-	if err := catalog.SaveControl(r.deps.FS, r.backup, time.Local); err != nil {
+	if err := r.opts.Instance.SaveControl(r.backup); err != nil {
 		return fmt.Errorf("write control file of backup %s: %w", r.backup.ID, err)
 	}
 	return nil

@@ -86,9 +86,9 @@ func (r *run) writeDatabaseMap() error {
 		return nil
 	}
 	var b strings.Builder
-	list := make([]catalog.DatabaseName, len(r.databases))
+	list := make([]catalog.Database, len(r.databases))
 	for i, d := range r.databases {
-		list[i] = catalog.DatabaseName{OID: d.OID, Name: d.Name}
+		list[i] = catalog.Database{OID: d.OID, Name: d.Name}
 	}
 	if err := catalog.WriteDatabaseMap(&b, list); err != nil {
 		return err
@@ -192,7 +192,7 @@ func (r *run) validate(ctx context.Context) error {
 	if r.opts.NoValidate {
 		return nil
 	}
-	err := validate.Files(ctx, validate.Deps{FS: r.deps.FS, Sink: r.deps.Sink, Now: r.deps.Now}, r.backup, validate.Options{
+	err := validate.Files(ctx, validate.Deps{FS: r.deps.FS, Instance: r.opts.Instance, Sink: r.deps.Sink}, r.backup, validate.Options{
 		Threads: r.opts.Threads, SkipBlockValidation: r.opts.SkipBlockValidation,
 	})
 	if err != nil {
@@ -203,5 +203,3 @@ func (r *run) validate(ctx context.Context) error {
 	}
 	return nil
 }
-
-func joinExternal(dirs []string) string { return strings.Join(dirs, ":") }

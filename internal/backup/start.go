@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/pgdata"
@@ -18,7 +19,7 @@ import (
 func (r *run) startServer(ctx context.Context) error {
 	r.inBackupMode = true
 	lsn, err := r.flavor.StartBackup(ctx, server.StartOptions{
-		Label:      optvalue.FormatTime(r.backup.StartTime(), nil) + " with pg_probackup",
+		Label:      optvalue.FormatTime(r.backup.StartTime(), time.Local) + " with pg_probackup",
 		Fast:       !r.opts.Smooth,
 		InRecovery: r.backup.FromReplica,
 	})

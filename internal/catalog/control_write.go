@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -72,13 +73,24 @@ func WriteControl(w io.Writer, b *Backup, loc *time.Location) error {
 // SaveControl replaces b's control file durably. What no tool could read back
 // is refused.
 func SaveControl(fsys fsx.FS, b *Backup, loc *time.Location) error {
+	return saveControl(fsys, b, loc, controlSum)
+}
+
+// saveControl stores sum(content) as the file's checksum.
+func saveControl(fsys fsx.FS, b *Backup, loc *time.Location, sum func([]byte) string) error {
 	if b.Mode == ModeInvalid || b.ID <= 0 {
 		return fmt.Errorf("write control file %s: %w", b.ControlPath(),
 			&keyfile.ValueError{Key: "backup-mode", Reason: "mode or start time is not known"})
 	}
-	err := fsx.WriteFileDurable(fsys, b.ControlPath(), 0o600, func(w io.Writer) error {
-		return WriteControl(w, b, loc)
-	})
+	var content bytes.Buffer
+	err := WriteControl(&content, b, loc)
+	if err == nil {
+		opts := fsx.WriteOptions{Perm: 0o600, Seal: sealControl(sum(content.Bytes()))}
+		err = fsx.WriteFile(fsys, b.ControlPath(), opts, func(w io.Writer) error {
+			_, err := w.Write(content.Bytes())
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("write control file %s: %w", b.ControlPath(), err)
 	}

@@ -172,8 +172,12 @@ func (i *Instance) UpdateControl(b *Backup, change func(*Backup)) error {
 		return err
 	}
 	fresh.Dir = b.Dir
+	sum := controlSum
+	if err := CheckControlSum(i.fs, fresh); errors.Is(err, ErrControlSum) {
+		sum = func([]byte) string { return damagedSum }
+	}
 	change(fresh)
-	if err := i.SaveControl(fresh); err != nil {
+	if err := saveControl(i.fs, fresh, i.loc, sum); err != nil {
 		return err
 	}
 	*b = *fresh

@@ -21,6 +21,9 @@ type WriteOptions struct {
 	// NoSync leaves out Sync and SyncDir. After a crash the file may then
 	// hold the old content, the new content or nothing.
 	NoSync bool
+	// Seal, if set, is called with the complete file before it is synced,
+	// for attributes that go with the content.
+	Seal func(File) error
 }
 
 // WriteFileDurable replaces name with what write produces; when it returns
@@ -92,6 +95,11 @@ func fill(f File, opts WriteOptions, write func(io.Writer) error) (err error) {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	if opts.Seal != nil {
+		if err := opts.Seal(f); err != nil {
+			return err
+		}
 	}
 	if opts.NoSync {
 		return nil

@@ -59,6 +59,8 @@ const (
 // the backup. The directories of the latter exist. The strings of many tasks
 // share memory, so a task costs about 120 bytes and its path.
 type Task struct {
+	// Item is for the caller.
+	Item      int
 	SourceDir string
 	DestDir   string
 	Path      string

@@ -12,7 +12,7 @@ import (
 // choose finds the backup to restore and its chain (spec/server.md §6.2 steps
 // 4 and 5).
 func (r *run) choose(ctx context.Context) error {
-	backups, err := r.opts.Instance.Backups(ctx, r.deps.Sink)
+	backups, err := r.opts.Instance.Backups(ctx)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (r *run) buildChain() error {
 	for _, b := range r.backups {
 		byID[b.ID] = b
 	}
-	deps := validate.Deps{FS: r.deps.FS, Sink: r.deps.Sink, Now: r.deps.Now}
+	deps := r.validateDeps()
 	chain := []*catalog.Backup{r.dest}
 	seen := map[catalog.ID]bool{r.dest.ID: true}
 	for b := r.dest; b.Mode != catalog.ModeFull; {

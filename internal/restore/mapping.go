@@ -175,7 +175,7 @@ func (r *run) checkUnsavedTablespaces(ctx context.Context) error {
 	if len(r.opts.Tablespaces) == 0 || len(r.opts.Externals) > 0 {
 		return nil
 	}
-	backups, err := r.opts.Instance.Backups(ctx, nil)
+	backups, err := r.opts.Instance.Backups(ctx)
 	if err != nil {
 		return err
 	}

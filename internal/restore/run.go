@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/catalog/lock"
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/usererr"
@@ -22,7 +23,7 @@ type run struct {
 	chain   []*catalog.Backup // FULL first, the backup to restore last
 	dest    *catalog.Backup
 	layout  pgdata.Layout
-	locks   []*catalog.Lock
+	locks   []*lock.Lock
 	spaces  []tablespace
 	extDirs []string // where externaldirN goes, in order
 }
@@ -59,7 +60,7 @@ func (r *run) do(ctx context.Context) error {
 	if err := r.checkMappings(ctx); err != nil {
 		return err
 	}
-	if err := r.lockChain(); err != nil {
+	if err := r.lockChain(ctx); err != nil {
 		return err
 	}
 	if r.opts.validates() {
@@ -77,17 +78,19 @@ func (r *run) do(ctx context.Context) error {
 	return nil
 }
 
+func (r *run) validateDeps() validate.Deps {
+	return validate.Deps{FS: r.deps.FS, Instance: r.opts.Instance, Sink: r.deps.Sink}
+}
+
 // lockChain keeps others from changing or removing what is being read.
-func (r *run) lockChain() error {
+func (r *run) lockChain(ctx context.Context) error {
+	locker := r.opts.Instance.NewLocker()
 	for _, b := range r.chain {
-		lock, err := catalog.LockBackup(r.deps.FS, b, r.deps.Sink)
+		k, err := catalog.LockBackup(ctx, locker, b, lock.Intent{})
 		if err != nil {
 			return err
 		}
-		if lock == nil {
-			return usererr.New("Cannot lock backup %s directory", b.ID)
-		}
-		r.locks = append(r.locks, lock)
+		r.locks = append(r.locks, k)
 	}
 	return nil
 }
@@ -107,7 +110,7 @@ func (r *run) validate(ctx context.Context) error {
 	if len(r.chain) > 1 {
 		r.emit(ValidatingParents{ID: r.dest.ID})
 	}
-	deps := validate.Deps{FS: r.deps.FS, Sink: r.deps.Sink, Now: r.deps.Now}
+	deps := r.validateDeps()
 	opts := validate.Options{
 		Threads: r.opts.Threads, SkipBlockValidation: r.opts.SkipBlockValidation, Archive: r.opts.Instance.WALDir(),
 	}

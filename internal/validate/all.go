@@ -19,15 +19,16 @@ type InstanceResult struct{ Corrupt, Locked bool }
 // Instance validates all backups of an instance, newest first (spec/server.md
 // §7.3): chain, files, WAL. Descendants of a bad backup become ORPHAN, those
 // of one that turns out good again are checked at once.
-func Instance(ctx context.Context, deps Deps, inst *catalog.Instance, opts Options) (res InstanceResult, err error) {
-	backups, err := inst.Backups(ctx, deps.Sink)
+func Instance(ctx context.Context, deps Deps, opts Options) (res InstanceResult, err error) {
+	inst := deps.Instance
+	backups, err := inst.Backups(ctx)
 	if err != nil {
 		return res, err
 	}
 	opts.Archive = inst.WALDir()
-	v := instance{deps: deps, opts: opts, backups: backups, locker: lock.New(deps.FS, deps.Sink)}
+	v := instance{deps: deps, opts: opts, backups: backups, locker: inst.NewLocker()}
 	defer func() { err = errors.Join(err, v.unlock()) }()
-	deps.Sink.Emit(InstanceStarted{Instance: inst.Name})
+	deps.Sink.Emit(InstanceStarted{Instance: inst.Name()})
 	for _, b := range backups {
 		if err := v.validate(ctx, b); err != nil {
 			return v.result, err
@@ -115,7 +116,7 @@ func (v *instance) one(ctx context.Context, b *catalog.Backup) error {
 		v.deps.Sink.Emit(Skipped{ID: b.ID, Status: b.Status})
 		return nil
 	}
-	l, err := v.locker.Lock(ctx, b.Dir, b.ID.String(), lock.Intent{})
+	l, err := v.locker.Acquire(ctx, b.Dir, b.ID.String(), lock.Intent{})
 	if errors.Is(err, lock.ErrHeld) {
 		v.deps.Sink.Emit(LockedElsewhere{ID: b.ID})
 		v.result.Locked = true

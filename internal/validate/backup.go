@@ -7,8 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"time"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
@@ -20,10 +20,9 @@ import (
 
 // Deps are the things a validation works with.
 type Deps struct {
-	FS   fsx.FS
-	Sink event.Sink
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
+	FS       fsx.FS
+	Instance *catalog.Instance
+	Sink     event.Sink
 }
 
 // Options say how thoroughly to check.
@@ -91,7 +90,7 @@ func (c *check) files(ctx context.Context) error {
 // settle saves a status if it is new, and says how the check ended.
 func (c *check) settle(s catalog.Status, e event.Event) error {
 	if c.backup.Status != s {
-		if err := catalog.SaveStatus(c.FS, c.backup, s); err != nil {
+		if err := c.Instance.SetStatus(c.backup, s); err != nil {
 			return fmt.Errorf("save status of backup %s: %w", c.backup.ID, err)
 		}
 	}
@@ -102,7 +101,7 @@ func (c *check) settle(s catalog.Status, e event.Event) error {
 // acceptable refuses backups of programs and servers that are not known.
 func (c *check) acceptable() (pgdata.Layout, error) {
 	b := c.backup
-	v, err := catalog.VersionNumber(b.ProgramVersion)
+	v, err := versionNumber(b.ProgramVersion)
 	if err != nil {
 		return pgdata.Layout{}, err
 	}
@@ -119,7 +118,7 @@ func (c *check) skip() (bool, error) {
 	switch {
 	case b.Status == catalog.StatusRunning:
 		c.Sink.Emit(RunningMarkedError{ID: b.ID, Status: b.Status})
-		return true, catalog.SaveStatus(c.FS, b, catalog.StatusError)
+		return true, c.Instance.SetStatus(b, catalog.StatusError)
 	case b.Status == catalog.StatusMerging && b.Mode == catalog.ModeFull:
 		c.Sink.Emit(Skipped{ID: b.ID, Status: b.Status, FullMerging: true})
 		return true, nil
@@ -252,4 +251,24 @@ func externalDirs(b *catalog.Backup) []string {
 		return nil
 	}
 	return strings.Split(b.ExternalDirs, ":")
+}
+
+// versionNumber turns a.b.c into a*10000+b*100+c; an empty version is 0.
+func versionNumber(v string) (int, error) {
+	if v == "" {
+		return 0, nil
+	}
+	n := 0
+	parts := strings.Split(v, ".")
+	for _, p := range parts {
+		k, err := strconv.ParseUint(p, 10, 8)
+		if err != nil || k > 99 {
+			return 0, usererr.New("Unknown program version format %s", v)
+		}
+		n = n*100 + int(k)
+	}
+	if len(parts) != 3 {
+		return 0, usererr.New("Unknown program version format %s", v)
+	}
+	return n, nil
 }

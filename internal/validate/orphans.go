@@ -27,7 +27,7 @@ func orphan(deps Deps, backups []*catalog.Backup, root catalog.ID, report func(*
 	for _, b := range descendants(backups, root) {
 		marked := b.Status.Usable()
 		if marked {
-			if err := catalog.SaveStatus(deps.FS, b, catalog.StatusOrphan); err != nil {
+			if err := deps.Instance.SetStatus(b, catalog.StatusOrphan); err != nil {
 				return fmt.Errorf("save status of backup %s: %w", b.ID, err)
 			}
 		}
