@@ -3,8 +3,10 @@
 // opinion on what the product writes: it shares no code with it, accepts one
 // spelling only, and looks at every byte that the format defines.
 //
+// CompareTree is the same for what a restore made of a chain (§5.7, §7.8, §8).
+//
 // What it leaves to others: whether WAL records are sound (it looks at segment
-// names, sizes and page headers), and whether a restore works.
+// names, sizes and page headers).
 package checker
 
 import (

@@ -41,14 +41,8 @@ func (c *check) rowCompressed(e *entry, rel string, block uint32, page []byte) {
 	if le.Uint16(page[12:])&0x8000 == 0 {
 		c.bad(rel, "§7.8", "block %d: pd_lower has not its top bit set", block)
 	}
-	header := map[uint16]int{5: 24, 6: 40, 7: 56}[le.Uint16(page[18:])&0xFF]
-	if header != 0 {
-		size := int(le.Uint16(page[header+4:]))
-		alg := le.Uint16(page[header+6:]) >> 2 & 0xF
-		end := header + 8 + size
-		if size >= 1 && end <= blockSize && alg >= 1 && alg <= 3 && zero(page[end:]) && fnv(page[header+8:end]) == le.Uint32(page[header:]) {
-			return
-		}
+	if rowCompressedSize(page) > 0 {
+		return
 	}
 	// pd_checksum counts blocks of the relation, whose segments are shorter.
 	raw := append([]byte(nil), page...)
