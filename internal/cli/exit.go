@@ -28,12 +28,29 @@ func (s *session) exitStatus(err error) int {
 		s.log.Log(logging.Error, fmt.Sprintf("Option is not found. Try \"%s --help\" for more information.\n", s.progName()))
 		return 1
 	}
-	s.log.Log(logging.Error, errorText(err))
+	faults := flatten(err)
+	for _, f := range faults {
+		s.log.Log(logging.Error, errorText(f))
+	}
 	var user *usererr.Error
-	if errors.As(err, &user) {
+	if errors.As(faults[0], &user) {
 		return user.ExitCode()
 	}
 	return 1
+}
+
+// flatten takes joined errors apart: the cause, then what went wrong while
+// cleaning up behind it. Each is told.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost layer is a list of faults
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
 }
 
 // errorText is the message of err. A text of the C tool stands for itself:
