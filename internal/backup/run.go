@@ -102,6 +102,9 @@ func (r *run) take(ctx context.Context) error {
 // create makes, locks and announces the backup directory.
 func (r *run) create(ctx context.Context) error {
 	o := &r.opts
+	if o.Mode != catalog.ModeFull {
+		return usererr.New("%s backups are not built into this binary", o.Mode)
+	}
 	now := r.deps.Now()
 	if err := checkExternalPaths(o.ExternalDirs, o.CatalogRoot); err != nil {
 		r.started(catalog.ID(now.Unix()))

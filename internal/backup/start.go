@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/server"
@@ -92,6 +93,9 @@ func (r *run) startStream(ctx context.Context, cancel context.CancelCauseFunc) e
 	if err != nil {
 		return err
 	}
+	if err := r.makeWALDir(); err != nil {
+		return err
+	}
 	start := walstream.StartPosition(r.backup.StartLSN, r.control.WALSegSize)
 	r.emit(StreamIdentified{LSN: start, Timeline: r.timeline})
 	copyStream, err := conn.StartReplication(ctx, r.flavor.ReplicationStartCommand(slot, start, r.timeline))
@@ -114,6 +118,21 @@ func (r *run) startStream(ctx context.Context, cancel context.CancelCauseFunc) e
 		return fmt.Errorf("receive WAL: %w", err)
 	}
 	go r.watchStream(ctx, r.stream.recv, cancel)
+	return nil
+}
+
+// makeWALDir makes the directory for the stream, which begins before the
+// listing that makes all others.
+func (r *run) makeWALDir() error {
+	if err := fsx.MkdirAll(r.deps.FS, r.walPath(), 0o700); err != nil {
+		return fmt.Errorf("make backup directory: %w", err)
+	}
+	if r.opts.NoSync {
+		return nil
+	}
+	if err := r.deps.FS.SyncDir(r.backup.DatabaseDir()); err != nil {
+		return fmt.Errorf("sync backup directory: %w", err)
+	}
 	return nil
 }
 

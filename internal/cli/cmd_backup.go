@@ -2,39 +2,24 @@ package cli
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"gsprobackup/internal/backup"
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/compress"
+	"gsprobackup/internal/remote"
 	"gsprobackup/internal/server"
 	"gsprobackup/internal/usererr"
 )
 
 // backupSettings is what the command line and the instance say about a backup.
 type backupSettings struct {
-	Catalog  string
-	Instance string
-	Config   *catalog.Config
-
-	Mode                catalog.Mode
-	PGData              string
-	ExternalDirs        string // colon separated; "" for none
-	Server              server.Options
-	Slot                string
-	FastCheckpoint      bool
-	IncludeLog          bool
-	IncludeReplslot     bool
-	ArchiveTimeout      time.Duration
-	Compression         compress.Algorithm
-	CompressLevel       int
-	Threads             int
-	Sync                bool
-	Validate            bool
-	SkipBlockValidation bool
-	Pin                 pinOptions
-	Retention           retentionSettings
+	backup.Options
+	Server    server.Options
+	Retention retentionSettings
 }
 
 // retentionSettings is the policy with what shall be done about it.
@@ -59,8 +44,13 @@ func backupCommand(s *session) *cobra.Command {
 }
 
 // runBackup hands over to the use case.
-func (s *session) runBackup(_ context.Context, _ backupSettings) error {
-	return notBuiltIn("The command backup")
+func (s *session) runBackup(ctx context.Context, b backupSettings) error {
+	deps := backup.Deps{
+		FS: s.env.FS, Host: remote.Local(s.env.FS), Sink: s.console, Now: s.env.Now,
+		Connect: func(ctx context.Context) (*server.Conn, error) { return server.Connect(ctx, b.Server) },
+	}
+	_, err := backup.Run(ctx, deps, b.Options)
+	return err
 }
 
 func (s *session) backupSettings(r *request) (backupSettings, error) {
@@ -83,18 +73,29 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 		algorithm = compress.None
 	}
 	return backupSettings{
-		Catalog: r.Catalog, Instance: r.Instance, Config: cfg,
-		Mode: r.Mode, PGData: cfg.PGData, ExternalDirs: externalDirs(cfg),
-		Server:         s.serverOptions(r),
-		Slot:           r.Slot,
-		FastCheckpoint: !r.SmoothCheckpoint,
-		IncludeLog:     r.BackupLog, IncludeReplslot: r.BackupReplslot,
-		ArchiveTimeout: time.Duration(cfg.ArchiveTimeout) * time.Second,
-		Compression:    algorithm, CompressLevel: int(cfg.CompressLevel),
-		Threads: r.threads(), Sync: !r.NoSync, Validate: !r.NoValidate,
-		SkipBlockValidation: r.SkipBlockValidation,
-		Pin:                 r.Pin, Retention: retention,
+		Options: backup.Options{
+			Instance: r.instance, CatalogRoot: r.Catalog,
+			Mode: r.Mode, PGData: cfg.PGData, SystemID: cfg.SystemIdentifier,
+			Algorithm: algorithm, Level: int(cfg.CompressLevel), Threads: r.threads(),
+			Smooth: r.SmoothCheckpoint, Slot: r.Slot, TempSlot: r.TempSlot,
+			BackupLog: r.BackupLog, BackupReplSlots: r.BackupReplslot,
+			ExternalDirs: splitDirs(externalDirs(cfg)),
+			NoSync:       r.NoSync, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
+			Note: r.Pin.Note, TTL: time.Duration(r.Pin.TTL) * time.Second, ExpireTime: r.Pin.Expire,
+			ArchiveTimeout: time.Duration(cfg.ArchiveTimeout) * time.Second,
+			RWTimeout:      time.Duration(r.RWTimeout) * time.Second,
+		},
+		Server:    s.serverOptions(r),
+		Retention: retention,
 	}, nil
+}
+
+// splitDirs takes a colon-separated list apart.
+func splitDirs(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ":")
 }
 
 // externalDirs resolves the neutral word.

@@ -8,45 +8,67 @@ import (
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/restore"
 	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/validate"
 )
-
-// validateSettings is what the command line and the instance say about a
-// validation. Without ID and target everything is validated: one instance, or
-// all if Instance is "".
-type validateSettings struct {
-	Catalog  string
-	Instance string
-	Config   *catalog.Config
-
-	ID                  catalog.ID
-	Target              restore.Target
-	SkipBlockValidation bool
-	Threads             int
-}
 
 func validateCommand(s *session) *cobra.Command {
 	rules := commandRules{name: "validate", noInstance: true, takesID: true, takesTarget: true, logged: true, needsDSS: true}
 	return newCommand("validate", "check backups", s.command(rules, func(ctx context.Context, r *request) error {
-		settings, err := s.validateSettings(r)
-		if err != nil {
-			return err
+		if r.ID == 0 && r.Recovery.IsZero() {
+			return s.validateAll(ctx, r)
 		}
-		return s.runValidate(ctx, settings)
+		if r.Instance == "" {
+			return usererr.New("required parameter not specified: --instance")
+		}
+		return restore.Check(ctx, s.restoreDeps(), restore.Options{
+			Instance: r.instance, BackupID: r.ID, Target: r.Recovery,
+			Threads: r.threads(), SkipBlockValidation: r.SkipBlockValidation,
+		})
 	}))
 }
 
-// runValidate hands over to the use case.
-func (s *session) runValidate(_ context.Context, _ validateSettings) error {
-	return notBuiltIn("The command validate")
+// validateAll checks all backups of one instance or of all. What is bad was
+// said when it was found; the exit status repeats it.
+func (s *session) validateAll(ctx context.Context, r *request) error {
+	instances := []*catalog.Instance{r.instance}
+	bad, locked := false, false
+	if r.instance == nil {
+		var err error
+		if instances, err = s.openCatalog(r.Catalog).Instances(ctx); err != nil {
+			return err
+		}
+	}
+	for _, inst := range instances {
+		if r.instance == nil && !s.configured(inst) {
+			s.console.warn("Configuration file \"%s\" is empty", inst.ConfigPath())
+			bad = true
+			continue
+		}
+		res, err := validate.Instance(ctx, validate.Deps{FS: s.env.FS, Instance: inst, Sink: s.console}, validate.Options{
+			Threads: r.threads(), SkipBlockValidation: r.SkipBlockValidation,
+		})
+		if err != nil {
+			return err
+		}
+		bad, locked = bad || res.Corrupt, locked || res.Locked
+	}
+	if locked {
+		s.console.warn("Some backups weren't locked and they were skipped")
+	}
+	if bad {
+		s.console.warn("Some backups are not valid")
+		return &exitError{code: 1}
+	}
+	if !locked {
+		s.console.info("All backups are valid")
+	}
+	return nil
 }
 
-func (s *session) validateSettings(r *request) (validateSettings, error) {
-	if r.Instance == "" && (r.ID != 0 || !r.Recovery.IsZero()) {
-		return validateSettings{}, usererr.New("required parameter not specified: --instance")
-	}
-	return validateSettings{
-		Catalog: r.Catalog, Instance: r.Instance, Config: r.Config,
-		ID: r.ID, Target: r.Recovery,
-		SkipBlockValidation: r.SkipBlockValidation, Threads: r.threads(),
-	}, nil
+// configured tells whether an instance has a configuration with anything in
+// it; unknown keys do not matter here.
+func (s *session) configured(inst *catalog.Instance) bool {
+	ignore := func(catalog.UnknownOption) error { return nil }
+	n, err := catalog.ReadConfig(s.env.FS, inst.ConfigPath(), catalog.NewConfig(), ignore)
+	return err == nil && n > 0
 }

@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"path"
 	"strings"
 
+	"gsprobackup/internal/restore"
 	"gsprobackup/internal/usererr"
 )
 
 // mapping is one OLD=NEW pair of -T or --external-mapping.
-type mapping struct{ Old, New string }
+type mapping = restore.Mapping
 
 // maxMappingPath is the room the C tool has for one directory of a mapping,
 // without the terminating zero.
@@ -59,5 +61,7 @@ func parseMapping(kind, value string) (mapping, error) {
 	case m.New[0] != '/':
 		return mapping{}, usererr.New("new directory is not an absolute path in %s mapping: %s\n", kind, m.New)
 	}
+	// Mappings are compared with paths of the catalog, which are clean.
+	m.Old, m.New = path.Clean(m.Old), path.Clean(m.New)
 	return m, nil
 }

@@ -104,10 +104,12 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 			return err
 		}
 	}
+	s.console.perFile = r.Progress
 	if r.given["password"] && r.NoPassword {
 		return usererr.New("You cannot specify --password and --no-password options together")
 	}
-	if len(r.TablespaceMap) > 0 && len(r.ExternalMap) == 0 {
+	// Restore knows whether the backup has the tablespaces, so it asks itself.
+	if rules.name != "restore" && len(r.TablespaceMap) > 0 && len(r.ExternalMap) == 0 {
 		return usererr.New("If specify --tablespace-mapping option, you must specify --external-mapping option together")
 	}
 	if r.Help {

@@ -88,7 +88,7 @@ func (r *run) buildChain() error {
 			if err := validate.MarkMissingParent(deps, r.backups, b.ParentID); err != nil {
 				return err
 			}
-			return usererr.New("Restore of backup %s failed.", r.dest.ID)
+			return usererr.New("%s of backup %s failed.", r.action(), r.dest.ID)
 		}
 		seen[parent.ID] = true
 		chain = append([]*catalog.Backup{parent}, chain...)
@@ -109,4 +109,12 @@ func (r *run) buildChain() error {
 	}
 	r.layout = layout
 	return nil
+}
+
+// action names what is being done in messages.
+func (r *run) action() string {
+	if r.checkOnly {
+		return "Validate"
+	}
+	return "Restore"
 }

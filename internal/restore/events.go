@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/wal"
 )
 
 // The events of a restore in order; C's words are in spec/cli.md §10.8.
@@ -92,5 +93,32 @@ type SyncSkipped struct{}
 // restore command, empty if there is none. File is the file's base name.
 type RecoverySettings struct{ File, Command string }
 
-// Completed closes a restore.
-type Completed struct{ ID catalog.ID }
+// Completed closes a restore, or a validation if Validate is set.
+type Completed struct {
+	ID       catalog.ID
+	Validate bool
+}
+
+// ArchiveScanned says archived WAL is read to find the target.
+type ArchiveScanned struct {
+	Timeline wal.Timeline
+	From     wal.LSN
+}
+
+// ArchiveSegmentAbsent names the first segment the archive does not have.
+type ArchiveSegmentAbsent struct{ Name string }
+
+// TargetReached says the archive holds the target; the values are those of
+// the record that reaches it.
+type TargetReached struct {
+	Time time.Time
+	XID  uint64
+	LSN  wal.LSN
+}
+
+// RecoveryLimit says how far the archive goes.
+type RecoveryLimit struct {
+	Time time.Time
+	XID  uint64
+	LSN  wal.LSN
+}

@@ -24,8 +24,10 @@ type run struct {
 	dest    *catalog.Backup
 	layout  pgdata.Layout
 	locks   []*lock.Lock
-	spaces  []tablespace
-	extDirs []string // where externaldirN goes, in order
+	// checkOnly is set when nothing will be written.
+	checkOnly bool
+	spaces    []tablespace
+	extDirs   []string // where externaldirN goes, in order
 }
 
 // Run restores a backup.
@@ -41,7 +43,39 @@ func Run(ctx context.Context, deps Deps, opts Options) (err error) {
 	return r.do(ctx)
 }
 
+// Check does everything a restore does before it writes: it chooses the backup,
+// validates its chain and, with a target, looks for it in the archive.
+func Check(ctx context.Context, deps Deps, opts Options) (err error) {
+	if deps.Sink == nil {
+		deps.Sink = event.Discard
+	}
+	r := &run{deps: deps, opts: opts, checkOnly: true}
+	defer func() { err = errors.Join(err, r.unlock()) }()
+	return r.check(ctx)
+}
+
 func (r *run) emit(e event.Event) { r.deps.Sink.Emit(e) }
+
+func (r *run) check(ctx context.Context) error {
+	if err := r.opts.Target.Check(); err != nil {
+		return err
+	}
+	r.emit(Began{Validate: true})
+	if err := r.choose(ctx); err != nil {
+		return err
+	}
+	if err := r.lockChain(ctx); err != nil {
+		return err
+	}
+	if err := r.validate(ctx); err != nil {
+		return err
+	}
+	if err := r.decide(); err != nil {
+		return err
+	}
+	r.emit(Completed{ID: r.dest.ID, Validate: true})
+	return nil
+}
 
 func (r *run) do(ctx context.Context) error {
 	if err := r.opts.Target.Check(); err != nil {
@@ -122,7 +156,10 @@ func (r *run) validate(ctx context.Context) error {
 			return validate.MarkOrphans(deps, r.backups, b)
 		}
 	}
-	return validate.WAL(ctx, deps, r.dest, opts)
+	if err := validate.WAL(ctx, deps, r.dest, opts); err != nil || !r.dest.Status.Usable() {
+		return err
+	}
+	return r.reach(ctx)
 }
 
 // decide says whether the backup may be used (spec/server.md §6.2 step 10).
