@@ -51,13 +51,21 @@ type step struct {
 type world struct {
 	t   *testing.T
 	dir string // stands for home
+	// testdata is absolute.
+	testdata string
 	env map[string]string
 	now time.Time
 }
 
 func newWorld(t *testing.T) *world {
+	testdata, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	t.Chdir(dir) // the recordings have a relative log directory
 	return &world{
-		t: t, dir: t.TempDir(),
+		t: t, dir: dir, testdata: testdata,
 		env: map[string]string{"PGDATA": home + "/data", "PGPORT": "15432", "PGHOST": home + "/sock"},
 		now: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC),
 	}
@@ -96,8 +104,9 @@ func TestTranscripts(t *testing.T) {
 	}
 	for _, name := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
+			steps := readTranscript(t, name)
 			w := newWorld(t)
-			for _, st := range readTranscript(t, name) {
+			for _, st := range steps {
 				if st.scene {
 					w.stage(st.command)
 					continue
@@ -228,10 +237,10 @@ func (w *world) stage(direction string) {
 		check(os.WriteFile(words[1], []byte(strings.Join(lines[:len(lines)-2], "")), 0o600))
 	case "pgdata":
 		check(os.MkdirAll(filepath.Join(words[1], "global"), 0o700))
-		check(os.WriteFile(filepath.Join(words[1], "global/pg_control"), controlFile(w.t), 0o600))
+		check(os.WriteFile(filepath.Join(words[1], "global/pg_control"), w.controlFile(), 0o600))
 	case "unpack":
 		check(os.MkdirAll(filepath.Join(words[2], "wal/n1"), 0o700))
-		for name, data := range readTxtar(w.t, filepath.Join("testdata/catalogs", words[1]+".txtar")) {
+		for name, data := range readTxtar(w.t, filepath.Join(w.testdata, "catalogs", words[1]+".txtar")) {
 			name = filepath.Join(words[2], name)
 			check(os.MkdirAll(filepath.Dir(name), 0o700))
 			check(os.WriteFile(name, []byte(data), 0o600))
@@ -274,15 +283,15 @@ func readTxtar(t *testing.T, name string) map[string]string {
 }
 
 // controlFile is the pg_control of the recorded openGauss 6.0.2 server.
-func controlFile(t *testing.T) []byte {
-	t.Helper()
-	text, err := os.ReadFile("testdata/pg_control.hex")
+func (w *world) controlFile() []byte {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.testdata, "pg_control.hex"))
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	head, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	return append(head, make([]byte, 8192-len(head))...)
 }
