@@ -99,19 +99,45 @@ func nextRun(t *Task, at uint32) (from, to uint32) {
 	return from, to
 }
 
-// copyRun reads a run, puts it into the stored file, and finishes the file
-// with its last run.
+// copyRun reads a run, gives it its place in the stored file and leaves the
+// writing to the worker's other half.
 func (w *worker) copyRun(u unit) error {
 	req := remote.RunRequest{
 		Path: u.task.source(), From: u.from, To: u.to, Map: u.task.Map, LSNFloor: w.LSNFloor,
 		FirstBlock: u.task.FirstBlock, Rules: w.Rules, Alg: u.file.alg, Level: w.Level,
 	}
-	err := w.reader.ReadRun(w.ctx, &req, &w.run)
-	f := u.file
-	off, err := f.place(u, &w.run, err, w.create)
-	if err == nil && off >= 0 {
-		err = w.write(f.out, w.run.Frames, off)
+	run := <-w.spareRuns
+	err := w.reader.ReadRun(w.ctx, &req, run)
+	off, err := u.file.place(u, run, err, w.create)
+	if err != nil || off < 0 {
+		w.spareRuns <- run
+		return w.finishRun(u.file, err)
 	}
+	w.writes <- writeJob{u.file, run, off}
+	return nil
+}
+
+// writeJob is a run on its way into its file.
+type writeJob struct {
+	file *pageFile
+	run  *remote.Run
+	off  int64
+}
+
+// writeRuns is the other half of a worker: it writes one run while the next
+// is read and checked. It never waits for a turn, so it always comes to an end.
+func (w *worker) writeRuns() {
+	for job := range w.writes {
+		err := w.write(job.file.out, job.run.Frames, job.off)
+		w.spareRuns <- job.run
+		if err := w.finishRun(job.file, err); err != nil {
+			w.fail(job.file.task, err)
+		}
+	}
+}
+
+// finishRun ends a claimed run, and with the last one the file.
+func (w *worker) finishRun(f *pageFile, err error) error {
 	last, err := f.finish(err)
 	if err != nil || !last {
 		return err
