@@ -66,7 +66,9 @@ func (s *session) checkPin(rules commandRules, r *request) error {
 	r.Pin = pinOptions{TTL: r.TTL, TTLGiven: r.TTLGiven, Note: r.Note}
 	if r.ExpireTime != "" {
 		t, err := optvalue.ParseTime(r.ExpireTime, s.env.Location)
-		if err != nil {
+		// Fields out of range roll over, also beyond the years that can be
+		// stored (spec/cli.md §13 row 2).
+		if err != nil || t.Year() > lastYear {
 			return usererr.Wrap(err, "Invalid value for '--expire-time' option: '%s'", r.ExpireTime)
 		}
 		// A time at or before the epoch counts as absent.

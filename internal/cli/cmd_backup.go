@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"math"
 	"strings"
 	"time"
 
@@ -63,6 +64,11 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 	}
 	if remoteWanted(cfg) {
 		return backupSettings{}, notBuiltIn("Remote mode (--remote-host)")
+	}
+	if r.Pin.TTL > int64(math.MaxInt64/time.Second) {
+		// The C tool stores a time it cannot read again (spec/cli.md §13
+		// row 2).
+		return backupSettings{}, usererr.New("Invalid value for '--ttl' option: more than 292 years")
 	}
 	retention := s.retentionSettings(r)
 	if retention.any() {

@@ -107,10 +107,10 @@ func (c *console) restoreFinished(e restore.FilesFinished) {
 		c.info("Finish restore file")
 	}
 	if e.Failed {
-		c.errorf("Backup files restoring failed. Transfered bytes: %s, time elapsed: %s", prettySize(e.Written), prettyTime(e.Elapsed))
+		c.errorf("Backup files restoring failed. Transfered bytes: %s, time elapsed: %s", prettySize(e.Written), prettyTime(e.Elapsed)) //nolint:misspell // the C tool's spelling
 		return
 	}
-	c.info("Backup files are restored. Transfered bytes: %s, time elapsed: %s", prettySize(e.Written), prettyTime(e.Elapsed))
+	c.info("Backup files are restored. Transfered bytes: %s, time elapsed: %s", prettySize(e.Written), prettyTime(e.Elapsed)) //nolint:misspell // the C tool's spelling
 	if e.Bytes > 0 {
 		c.info("Restore incremental ratio (less is better): %.f%% (%s/%s)",
 			float64(e.Written)/float64(e.Bytes)*100, prettySize(e.Written), prettySize(e.Bytes))

@@ -186,14 +186,14 @@ func TestMessages(t *testing.T) {
 		{validate.OrphanBadParent{ID: id, Parent: id, ParentStatus: catalog.StatusCorrupt, Marked: true}, "WARNING: Backup TOWBV0 is orphaned because his parent TOWBV0 has status: CORRUPT"},
 		{validate.OrphanMissingParent{ID: id}, "WARNING: Backup TOWBV0 has missing parent 0"},
 		{validate.Skipped{ID: id, Status: catalog.StatusMerging}, "WARNING: Backup TOWBV0 has status MERGING. Skip validation."},
-		{validate.WALInsufficient{ID: id, Start: 0x28, Stop: 0x1E8}, "WARNING: There are not enough WAL records to consistenly restore backup TOWBV0 from START LSN: 0/28 to STOP LSN: 0/1E8"},
+		{validate.WALInsufficient{ID: id, Start: 0x28, Stop: 0x1E8}, "WARNING: There are not enough WAL records to consistenly restore backup TOWBV0 from START LSN: 0/28 to STOP LSN: 0/1E8"}, //nolint:misspell // the C tool's spelling
 		{restore.Began{}, "LOG: Restore begin."},
 		{restore.Began{Validate: true}, "LOG: Validate begin."},
 		{restore.MakingDirectories{PGData: "/d"}, "LOG: Restore directories and symlinks... in /d"},
 		{restore.SyncSkipped{}, "WARNING: Restored files are not synced to disk"},
 		{restore.Completed{ID: id}, "INFO: Restore of backup TOWBV0 completed."},
 		{restore.FilesFinished{Written: 50 << 20, Bytes: 100 << 20, Elapsed: time.Second},
-			"INFO: Finish restore file\nINFO: Backup files are restored. Transfered bytes: 50MB, time elapsed: 1s\nINFO: Restore incremental ratio (less is better): 50% (50MB/100MB)"},
+			"INFO: Finish restore file\nINFO: Backup files are restored. Transfered bytes: 50MB, time elapsed: 1s\nINFO: Restore incremental ratio (less is better): 50% (50MB/100MB)"}, //nolint:misspell // the C tool's spelling
 		{struct{ X int }{1}, ""}, // unknown events are for VERBOSE only
 	} {
 		_, stderr := render(t, "6.0", false, tt.event)

@@ -159,7 +159,7 @@ func renderValidateWAL(c *console, e event.Event) bool {
 	case validate.WALDamaged:
 		c.warn("Thread [%d]: Could not read WAL record at %s: %v", 1, e.LSN, e.Err)
 	case validate.WALInsufficient:
-		c.warn("There are not enough WAL records to consistenly restore backup %s from START LSN: %s to STOP LSN: %s", e.ID, e.Start, e.Stop)
+		c.warn("There are not enough WAL records to consistenly restore backup %s from START LSN: %s to STOP LSN: %s", e.ID, e.Start, e.Stop) //nolint:misspell // the C tool's spelling
 	case validate.WALCorrupted:
 		c.warn("Backup %s WAL segments are corrupted", e.ID)
 	case validate.WALValid:

@@ -44,8 +44,6 @@ type session struct {
 	// fail ends the run from inside: a signal, or a log file that cannot
 	// be written.
 	fail context.CancelCauseFunc
-	// words are the options found, for masking.
-	words []word
 }
 
 func newSession(args []string, streams Streams, env Env) *session {

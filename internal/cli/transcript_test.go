@@ -53,8 +53,8 @@ type world struct {
 	dir string // stands for home
 	// testdata is absolute.
 	testdata string
-	env map[string]string
-	now time.Time
+	env      map[string]string
+	now      time.Time
 }
 
 func newWorld(t *testing.T) *world {
