@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
@@ -43,12 +44,22 @@ func unpack(alg string, payload []byte) ([]byte, error) {
 	return page, nil
 }
 
+// zlibReaders are used again: making one costs more than a page.
+var zlibReaders sync.Pool
+
 func unzlib(payload []byte) ([]byte, error) {
 	in := bytes.NewReader(payload)
-	z, err := zlib.NewReader(in)
+	z, ok := zlibReaders.Get().(io.ReadCloser)
+	var err error
+	if ok {
+		err = z.(zlib.Resetter).Reset(in, nil)
+	} else {
+		z, err = zlib.NewReader(in)
+	}
 	if err != nil {
 		return nil, err
 	}
+	defer zlibReaders.Put(z)
 	page, err := io.ReadAll(io.LimitReader(z, blockSize+1))
 	if err == nil && in.Len() != 0 {
 		err = fmt.Errorf("%d bytes after the zlib stream", in.Len())

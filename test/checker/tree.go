@@ -202,7 +202,9 @@ func (t *tree) walk() []string {
 		err := filepath.WalkDir(t.target.Root+root, func(name string, d fs.DirEntry, err error) error {
 			p := strings.TrimPrefix(name, t.target.Root)
 			if err != nil {
-				t.differ(p, "kind", "readable", err)
+				if !os.IsNotExist(err) { // what is missing is told below
+					t.differ(p, "kind", "readable", err)
+				}
 				return nil
 			}
 			if t.compareNode(p, d) {
