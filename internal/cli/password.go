@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 )
 
 // maxPassword is the number of bytes of an answer that are used.
@@ -18,10 +17,10 @@ const maxPassword = 100
 
 // Terminal is the controlling terminal while a password is asked for.
 type Terminal interface {
-	io.Writer
-	// ReadPassword reads a line without echo, without its line feed.
-	ReadPassword() ([]byte, error)
-	// Restore turns the echo on again while ReadPassword still waits.
+	io.ReadWriter
+	// HideInput turns the echo off.
+	HideInput() error
+	// Restore brings the settings back that HideInput found.
 	Restore() error
 	Close() error
 }
@@ -37,60 +36,59 @@ func (s *session) promptPassword(ctx context.Context, prompt string) (string, er
 			defer tty.Close()
 		}
 	}
+	var in io.Reader = s.streams.In
 	var out io.Writer = s.streams.Err
-	read := s.readPasswordLine
 	if tty != nil {
-		out, read = tty, tty.ReadPassword
+		in, out = tty, tty
+		// Before the prompt shows, or a quick answer would be seen.
+		if err := tty.HideInput(); err != nil {
+			return "", fmt.Errorf("ask for password: %w", err)
+		}
 	}
+	answer, err := s.askLine(ctx, in, out, prompt)
+	if tty != nil {
+		err = errors.Join(err, tty.Restore())
+	}
+	if err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(out, "\n"); err != nil {
+		return "", fmt.Errorf("ask for password: %w", err)
+	}
+	return answer[:min(len(answer), maxPassword)], nil
+}
+
+// askLine shows a prompt and reads a line, until ctx ends.
+func (s *session) askLine(ctx context.Context, in io.Reader, out io.Writer, prompt string) (string, error) {
 	if _, err := io.WriteString(out, prompt); err != nil {
 		return "", fmt.Errorf("ask for password: %w", err)
 	}
-	type answer struct {
-		line []byte
+	type result struct {
+		line string
 		err  error
 	}
 	// The read cannot be interrupted. After a signal it is left behind; the
 	// process ends soon.
-	answers := make(chan answer, 1)
+	results := make(chan result, 1)
 	go func() {
-		line, err := read()
-		answers <- answer{line, err}
+		line, err := bufio.NewReader(in).ReadString('\n')
+		results <- result{strings.TrimRight(line, "\r\n"), err}
 	}()
 	select {
 	case <-ctx.Done():
-		if tty != nil {
-			if err := tty.Restore(); err != nil {
-				return "", fmt.Errorf("restore terminal: %w", err)
-			}
-		}
 		return "", context.Cause(ctx)
-	case a := <-answers:
-		if _, err := io.WriteString(out, "\n"); err != nil {
-			return "", fmt.Errorf("ask for password: %w", err)
+	case r := <-results:
+		if r.err != nil && !errors.Is(r.err, io.EOF) {
+			return "", fmt.Errorf("read password: %w", r.err)
 		}
-		if a.err != nil && !errors.Is(a.err, io.EOF) {
-			return "", fmt.Errorf("read password: %w", a.err)
-		}
-		if len(a.line) > maxPassword {
-			a.line = a.line[:maxPassword]
-		}
-		return string(a.line), nil
+		return r.line, nil
 	}
-}
-
-// readPasswordLine reads a line of stdin, without echo if it is a terminal.
-func (s *session) readPasswordLine() ([]byte, error) {
-	if f, ok := s.streams.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return term.ReadPassword(int(f.Fd()))
-	}
-	line, err := bufio.NewReader(s.streams.In).ReadString('\n')
-	return []byte(strings.TrimRight(line, "\r\n")), err
 }
 
 // tty is the controlling terminal of the process.
 type tty struct {
 	*os.File
-	before *term.State
+	before unix.Termios
 }
 
 func openTerminal() (Terminal, error) {
@@ -98,13 +96,29 @@ func openTerminal() (Terminal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open terminal: %w", err)
 	}
-	state, err := term.GetState(fd)
+	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("inspect terminal: %w", err), unix.Close(fd))
 	}
-	return &tty{File: os.NewFile(uintptr(fd), "/dev/tty"), before: state}, nil
+	return &tty{File: os.NewFile(uintptr(fd), "/dev/tty"), before: *state}, nil
 }
 
-func (t *tty) ReadPassword() ([]byte, error) { return term.ReadPassword(int(t.Fd())) }
+func (t *tty) HideInput() error {
+	hidden := t.before
+	hidden.Lflag &^= unix.ECHO
+	if err := t.set(&hidden); err != nil {
+		return fmt.Errorf("turn echo off: %w", err)
+	}
+	return nil
+}
 
-func (t *tty) Restore() error { return term.Restore(int(t.Fd()), t.before) }
+func (t *tty) Restore() error {
+	if err := t.set(&t.before); err != nil {
+		return fmt.Errorf("restore terminal: %w", err)
+	}
+	return nil
+}
+
+func (t *tty) set(state *unix.Termios) error {
+	return unix.IoctlSetTermios(int(t.Fd()), unix.TCSETS, state)
+}

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/creack/pty"
 )
 
 // The test binary plays the tool when this variable is set: some things are
@@ -29,6 +31,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Stdout.Write(seen)
 		os.Exit(code)
+	case "prompt": // ask for a password on the terminal
+		s := newSession(os.Args, OSStreams(), OSEnv())
+		answer, err := s.promptPassword(context.Background(), "Password: ")
+		fmt.Printf("answer %q, %v\n", answer, err)
 	default:
 		os.Exit(Run(os.Args, OSStreams(), OSEnv()))
 	}
@@ -78,24 +84,22 @@ func TestVersionEndsInBlank(t *testing.T) {
 	}
 }
 
-// fakeTerminal answers a prompt, or waits until it is restored.
+// fakeTerminal answers a prompt, or hangs. Its buffer is what is shown.
 type fakeTerminal struct {
-	bytes.Buffer
-	answer   string
-	err      error
-	hang     chan struct{}
-	restored bool
+	shown  bytes.Buffer
+	answer io.Reader
+	state  string // what was done, in order
 }
 
-func (f *fakeTerminal) ReadPassword() ([]byte, error) {
-	if f.hang != nil {
-		<-f.hang
-	}
-	return []byte(f.answer), f.err
-}
+func (f *fakeTerminal) Read(p []byte) (int, error) { return f.answer.Read(p) }
 
-func (f *fakeTerminal) Restore() error { f.restored = true; return nil }
-func (f *fakeTerminal) Close() error   { return nil }
+func (f *fakeTerminal) Write(p []byte) (int, error) {
+	f.state += "write "
+	return f.shown.Write(p)
+}
+func (f *fakeTerminal) HideInput() error { f.state += "hide "; return nil }
+func (f *fakeTerminal) Restore() error   { f.state += "restore "; return nil }
+func (f *fakeTerminal) Close() error     { f.state += "close "; return nil }
 
 func TestPasswordPrompt(t *testing.T) {
 	for _, tt := range []struct {
@@ -104,9 +108,9 @@ func TestPasswordPrompt(t *testing.T) {
 		stdin        string
 		want, stderr string
 	}{
-		{name: "terminal", tty: &fakeTerminal{answer: "geheim"}, stdin: "wrong\n", want: "geheim"},
-		{name: "terminal, ^D", tty: &fakeTerminal{err: io.EOF}, want: ""},
-		{name: "too long", tty: &fakeTerminal{answer: strings.Repeat("x", 101)}, want: strings.Repeat("x", 100)},
+		{name: "terminal", tty: &fakeTerminal{answer: strings.NewReader("geheim\n")}, stdin: "wrong\n", want: "geheim"},
+		{name: "terminal, ^D", tty: &fakeTerminal{answer: strings.NewReader("")}, want: ""},
+		{name: "too long", tty: &fakeTerminal{answer: strings.NewReader(strings.Repeat("x", 101) + "\n")}, want: strings.Repeat("x", 100)},
 		{name: "no terminal", stdin: "geheim\r\nmore\n", want: "geheim", stderr: "Password: \n"},
 		{name: "no terminal, end of input", stdin: "", want: "", stderr: "Password: \n"},
 	} {
@@ -124,22 +128,58 @@ func TestPasswordPrompt(t *testing.T) {
 			if err != nil || got != tt.want || stderr.String() != tt.stderr {
 				t.Errorf("got %q, %v, stderr %q", got, err, stderr.String())
 			}
-			if tt.tty != nil && tt.tty.String() != "Password: \n" {
-				t.Errorf("terminal shows %q", tt.tty.String())
+			if tt.tty != nil && (tt.tty.shown.String() != "Password: \n" || tt.tty.state != "hide write restore write close ") {
+				t.Errorf("terminal shows %q; %s", tt.tty.shown.String(), tt.tty.state)
 			}
 		})
 	}
 }
 
+// On a real terminal: nothing typed is echoed.
+func TestPasswordOnATerminal(t *testing.T) {
+	cmd := tool("prompt")
+	terminal, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	var seen strings.Builder
+	buf := make([]byte, 256)
+	for !strings.Contains(seen.String(), "Password: ") {
+		n, err := terminal.Read(buf)
+		if err != nil {
+			t.Fatalf("%v after %q", err, seen.String())
+		}
+		seen.Write(buf[:n])
+	}
+	if _, err := io.WriteString(terminal, "geheim\n"); err != nil {
+		t.Fatal(err)
+	}
+	for { // ends with an error when the process has gone
+		n, err := terminal.Read(buf)
+		seen.Write(buf[:n])
+		if err != nil {
+			break
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := seen.String(), "Password: \r\nanswer \"geheim\", <nil>\r\n"; got != want {
+		t.Errorf("terminal shows %q, want %q", got, want)
+	}
+}
+
 func TestPasswordPromptInterrupted(t *testing.T) {
-	tty := &fakeTerminal{hang: make(chan struct{})}
-	defer close(tty.hang)
+	hang, release := io.Pipe()
+	defer release.Close()
+	tty := &fakeTerminal{answer: hang}
 	env := OSEnv()
 	env.OpenTerminal = func() (Terminal, error) { return tty, nil }
 	s := newSession([]string{"x"}, Streams{In: strings.NewReader("")}, env)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errInterrupted)
-	if _, err := s.promptPassword(ctx, "Password: "); !errors.Is(err, errInterrupted) || !tty.restored {
-		t.Errorf("got %v, terminal restored: %v", err, tty.restored)
+	if _, err := s.promptPassword(ctx, "Password: "); !errors.Is(err, errInterrupted) || tty.state != "hide write restore close " {
+		t.Errorf("got %v; %s", err, tty.state)
 	}
 }
