@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -22,7 +24,13 @@ func renderCatalog(c *console, e event.Event) bool {
 	case catalog.ValueRepaired:
 		c.warn("Repaired value of option \"%s\" in file \"%s\", it reads \"%s\" now", e.Key, e.File, e.Value)
 	case catalog.ControlUnreadable:
-		c.warn("%s", e.Text)
+		text := e.Text
+		if !strings.Contains(text, e.Path) {
+			// A syntax error or a bad value ends a run of the C tool, which
+			// does not say where it is.
+			text = fmt.Sprintf("Control file \"%s\" is corrupted: %s", e.Path, text)
+		}
+		c.warn("%s", text)
 	case catalog.IDMismatch:
 		c.warn("backup ID in control file \"%s\" doesn't match name of the backup folder \"%s\"", e.ID, e.Path)
 	case catalog.DirectoryUnreadable:
