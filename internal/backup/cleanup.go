@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -17,8 +18,13 @@ const cleanupTime = 60 * time.Second
 
 // fail undoes what a failed backup has begun: the server leaves backup mode,
 // the stream ends, the backup becomes ERROR. It returns the cause, joined by
-// what went wrong meanwhile.
+// what went wrong meanwhile. The cause is told before the cleaning up, as C
+// does.
 func (r *run) fail(ctx context.Context, cause error) error {
+	if ctx.Err() != nil && !saysInterrupted(cause) {
+		cause = usererr.Wrap(cause, "interrupted during backup")
+	}
+	r.failing(cause)
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	if r.stream != nil {
@@ -38,10 +44,22 @@ func (r *run) fail(ctx context.Context, cause error) error {
 			problems = append(problems, err)
 		}
 	}
-	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) && !isUserError(cause) {
-		cause = usererr.Wrap(cause, "interrupted during backup")
-	}
 	return errors.Join(append([]error{cause}, problems...)...)
+}
+
+// failing tells the cause once, where it happened.
+func (r *run) failing(err error) {
+	if !r.told {
+		r.told = true
+		r.emit(Failing{Err: err})
+	}
+}
+
+// saysInterrupted tells whether an error has the C tool's words for a backup
+// that a signal ended.
+func saysInterrupted(err error) bool {
+	var u *usererr.Error
+	return errors.As(err, &u) && strings.HasPrefix(strings.ToLower(u.Text), "interrupted during")
 }
 
 // leaveBackupMode stops the backup on the server. When the session is gone the
@@ -67,6 +85,10 @@ func (r *run) close(ctx context.Context) error {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	var errs []error
+	if r.stream != nil {
+		// It may be broken; the session ends with the process anyway.
+		_ = r.stream.close(clean)
+	}
 	if r.conn != nil {
 		if err := r.conn.Close(clean); err != nil && r.conn.Err() == nil {
 			errs = append(errs, fmt.Errorf("disconnect: %w", err))
@@ -78,9 +100,4 @@ func (r *run) close(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func isUserError(err error) bool {
-	var u *usererr.Error
-	return errors.As(err, &u)
 }

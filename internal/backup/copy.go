@@ -132,10 +132,13 @@ func (r *run) copyFiles(ctx context.Context, l *listing) (err error) {
 	tasks := r.tasks(l)
 	r.emit(CopyStarted{Files: len(tasks), Threads: max(r.opts.Threads, 1)})
 	defer func() {
+		if err != nil && ctx.Err() == nil {
+			r.failing(err)
+		}
 		r.emit(CopyFinished{})
 		if elapsed := r.deps.Now().Sub(began); err == nil {
 			r.emit(Transferred{Elapsed: elapsed})
-		} else if !errors.Is(err, context.Canceled) {
+		} else if ctx.Err() == nil {
 			r.emit(TransferFailed{Elapsed: elapsed})
 		}
 	}()

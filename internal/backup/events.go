@@ -153,6 +153,10 @@ type Completed struct {
 	Resident int64
 }
 
+// Failing says why a backup has failed, before it is cleaned up. The same error
+// is in what Run returns.
+type Failing struct{ Err error }
+
 // StopAfterFailure says the server is told to stop a backup that failed.
 type StopAfterFailure struct{}
 

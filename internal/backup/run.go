@@ -44,6 +44,7 @@ type run struct {
 	source    *listing
 	databases []server.Database
 	copied    *pgdata.Control // as stored
+	told      bool            // the cause of a failure was emitted
 }
 
 // Run takes a backup and returns what its control file says. After an error
@@ -73,6 +74,7 @@ func (r *run) take(ctx context.Context) error {
 	if err := r.create(ctx); err != nil {
 		return err
 	}
+	user := ctx // ends with a signal; the inner one also with a lost connection
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	steps := []func(context.Context) error{
@@ -90,7 +92,7 @@ func (r *run) take(ctx context.Context) error {
 		if err := step(ctx); err != nil {
 			// A lost connection or stream cancels everything with its
 			// cause; that cause is the news, not the cancelled step.
-			if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+			if cause := context.Cause(ctx); cause != nil && user.Err() == nil {
 				return cause
 			}
 			return err

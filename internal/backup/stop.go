@@ -47,9 +47,9 @@ func (r *run) stopServer(ctx context.Context) error {
 	res, err := r.flavor.StopBackup(limit)
 	switch {
 	case err == nil:
-	case ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled):
+	case ctx.Err() != nil:
 		return usererr.Wrap(err, "interrupted during waiting for pg_stop_backup")
-	case limit.Err() != nil && ctx.Err() == nil:
+	case limit.Err() != nil:
 		return usererr.Wrap(err, "pg_stop_backup doesn't answer in %d seconds, cancel it", int(r.opts.archiveTimeout()/time.Second)).
 			WithHint("is the server's archive_command failing? pg_stop_backup waits for it")
 	default:

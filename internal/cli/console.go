@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -23,6 +24,8 @@ type console struct {
 	// perFile is --progress.
 	perFile bool
 	bar     bar
+	// told are errors that were printed when they happened.
+	told []error
 }
 
 func newConsole(s *session) *console {
@@ -70,6 +73,24 @@ func (c *console) warn(format string, args ...any) {
 // errorf prints an ERROR line that does not end the run by itself.
 func (c *console) errorf(format string, args ...any) {
 	c.log.Log(logging.Error, fmt.Sprintf(format, args...))
+}
+
+// tell prints an error that will end the run, before its cleaning up.
+func (c *console) tell(err error) {
+	c.told = append(c.told, err)
+	for _, f := range flatten(err) {
+		c.errorf("%s", errorText(f))
+	}
+}
+
+// wasTold tells whether an error was printed by tell.
+func (c *console) wasTold(err error) bool {
+	for _, t := range c.told {
+		if errors.Is(t, err) || errors.Is(err, t) {
+			return true
+		}
+	}
+	return false
 }
 
 // fileProgress is the line of --progress for one file. Releases with bars

@@ -30,6 +30,9 @@ func (s *session) exitStatus(err error) int {
 	}
 	faults := flatten(err)
 	for _, f := range faults {
+		if s.console != nil && s.console.wasTold(f) {
+			continue
+		}
 		s.log.Log(logging.Error, errorText(f))
 	}
 	var user *usererr.Error

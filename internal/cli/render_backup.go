@@ -170,6 +170,8 @@ func renderBackupEnd(c *console, e event.Event) bool {
 	case backup.Completed:
 		c.info("Backup %s resident size: %s", e.ID, prettySize(e.Resident))
 		c.info("Backup %s completed", e.ID)
+	case backup.Failing:
+		c.tell(e.Err)
 	case backup.StopAfterFailure:
 		c.warn("backup in progress, stop backup")
 	case backup.CancelSent:
