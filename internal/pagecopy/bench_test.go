@@ -34,6 +34,7 @@ var (
 func fillPage(page []byte, absBlock uint32, rng *rand.Rand) {
 	clear(page)
 	le := binary.LittleEndian
+	le.PutUint32(page[0:], 1)
 	le.PutUint32(page[4:], absBlock+1)
 	le.PutUint16(page[12:], 300)
 	le.PutUint16(page[14:], 400)

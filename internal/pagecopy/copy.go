@@ -44,7 +44,6 @@ import (
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/ptrack"
 	"gsprobackup/internal/remote"
-	"gsprobackup/internal/wal"
 )
 
 // Kind says how a file is copied.
@@ -73,6 +72,11 @@ type Task struct {
 	Alg        compress.Algorithm // Undefined: the one of Options
 	FirstBlock uint32             // see remote.RunRequest
 	Map        *ptrack.PageMap    // blocks to copy; nil: all
+	Floor      remote.Floor       // leaves out unchanged pages
+	// For Kind Plain: Known says that the parent backup has the file with
+	// content KnownCRC; if that is still so, nothing is stored.
+	Known    bool
+	KnownCRC uint32
 }
 
 // Blocks is the number of complete pages the file had when listed.
@@ -82,9 +86,11 @@ func (t *Task) Blocks() uint32 { return uint32(t.Size / blockfile.PageSize) }
 type Outcome uint8
 
 // The outcomes. Vanished: the source file is gone and nothing is stored.
+// Unchanged: a plain file still has its known content, nothing is stored.
 const (
 	Stored Outcome = iota
 	Vanished
+	Unchanged
 )
 
 // Result describes a finished task: what its content-list line needs.
@@ -93,7 +99,7 @@ type Result struct {
 	// Size is the number of stored bytes. When 0, there is no stored file.
 	Size int64
 	// CRC is the CRC32C of the stored bytes; for pg_control the crc field
-	// inside it. 0 when Size is 0.
+	// inside it; for an unchanged file the known one. Else 0 when Size is 0.
 	CRC uint32
 	// Copied is the number of source bytes that were stored (8192 per page).
 	Copied int64
@@ -122,8 +128,6 @@ type Options struct {
 	Rules   pgdata.PageRules
 	Alg     compress.Algorithm
 	Level   int
-	// LSNFloor leaves out pages older than this; 0 for none.
-	LSNFloor wal.LSN
 	// NoSync leaves out every fsync: --no-sync.
 	NoSync bool
 	// Done is called once per task, never twice at a time, in the order in

@@ -103,7 +103,7 @@ func nextRun(t *Task, at uint32) (from, to uint32) {
 // writing to the worker's other half.
 func (w *worker) copyRun(u unit) error {
 	req := remote.RunRequest{
-		Path: u.task.source(), From: u.from, To: u.to, Map: u.task.Map, LSNFloor: w.LSNFloor,
+		Path: u.task.source(), From: u.from, To: u.to, Map: u.task.Map, Floor: u.task.Floor,
 		FirstBlock: u.task.FirstBlock, Rules: w.Rules, Alg: u.file.alg, Level: w.Level,
 	}
 	run := <-w.spareRuns

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// A `_compress` file is a row of extents (spec/formats.md §7.8, openGauss 5
-// and newer):
+// A `_compress` file is a row of extents (spec/formats.md §7.8, openGauss 3.1
+// and newer), n logical blocks each:
 //
-//	128 * 8192 bytes of chunk space | one 8192-byte header page
+//	n * 8192 bytes of chunk space | one 8192-byte header page
 //
 // header page:
 //
@@ -18,30 +18,86 @@ import (
 //	  8  u16   chunk_size: 512, 1024, 2048 or 4096
 //	 10  u8    low 7 bits algorithm, high bit recycle-in-order
 //	 11  u8    reserved
-//	 12        128 address records of 6 + 2*(8192/chunk_size) bytes:
+//	  r        n address records of 6 + 2*(8192/chunk_size) bytes:
 //	           u32 checksum, u8 nchunks, u8 allocated_chunks, u16 numbers[]
 //
 // Chunk number k (1-based) lies at extent start + (k-1)*chunk_size.
+//
+// Up to 6.0, n is 128 and r is 12. 7.0 has n 127, so that extents begin at
+// every MiB, and r 144 (the server's cfs.h and cfs_converter.h; no data of a
+// real 7.0 server was at hand):
+//
+//	 12  u16   n_fragment_chunks: chunks below allocated_chunks no block owns
+//	 14  127   bitmap of owned chunk numbers, bit 0 of byte 0 is number 0
+//	141        padding
+//
+// Nothing in a file says which it is; DetectExtents finds out. A full segment
+// holds CompressedSegBlocks logical blocks either way.
 const (
-	// ExtentBlocks is the number of logical blocks in an extent.
+	// ExtentBlocks is the number of logical blocks in an extent up to 6.0.
 	ExtentBlocks = 128
-	// ExtentSize is the length of an extent in bytes.
+	// ExtentSize is the length of such an extent in bytes.
 	ExtentSize = extentHeaderOffset + BlockSize
 
 	extentHeaderOffset = ExtentBlocks * BlockSize
 	extentFixedSize    = 12
 	recycleInOrder     = 0x80
 	maxChunksPerBlock  = BlockSize / 512
+
+	usageOffset = 14
+	usageSize   = 144 - usageOffset
 )
+
+// ExtentLayout tells the extents of the releases apart.
+type ExtentLayout uint8
+
+// The layouts.
+const (
+	Extents129 ExtentLayout = iota // 129 pages: 3.1 to 6.0
+	Extents128                     // 128 pages: 7.0
+)
+
+// Blocks is the number of logical blocks in an extent.
+func (l ExtentLayout) Blocks() uint32 {
+	if l == Extents128 {
+		return ExtentBlocks - 1
+	}
+	return ExtentBlocks
+}
+
+// Size is the length of an extent in bytes.
+func (l ExtentLayout) Size() int64 { return int64(l.Blocks()+1) * BlockSize }
+
+// Pages is the length of an extent in pages.
+func (l ExtentLayout) Pages() int { return int(l.Blocks()) + 1 }
+
+// records is where the address records begin in the header page.
+func (l ExtentLayout) records() int {
+	if l == Extents128 {
+		return usageOffset + usageSize
+	}
+	return extentFixedSize
+}
+
+// headerAt is where the header page of extent n lies in the file.
+func (l ExtentLayout) headerAt(n uint32) int64 {
+	return int64(n)*l.Size() + int64(l.Blocks())*BlockSize
+}
+
+// maxExtents is the number of extents in a full segment.
+func (l ExtentLayout) maxExtents() int64 { return int64(CompressedSegBlocks / l.Blocks()) }
 
 // ExtentHeader is a decoded header page.
 type ExtentHeader struct {
-	Blocks          uint32 // 0 to 128
+	Layout          ExtentLayout
+	Blocks          uint32 // 0 to Layout.Blocks
 	AllocatedChunks uint32
 	ChunkSize       uint16 // bytes
 	Algorithm       uint8  // 1 pglz, 2 zstd, 3 pgzstd
 	RecycleInOrder  bool
 	Reserved        uint8
+	Fragments       uint16 // 7.0
+	Usage           [usageSize]byte
 	Slots           [ExtentBlocks]ChunkAddress
 }
 
@@ -53,14 +109,15 @@ type ChunkAddress struct {
 	Numbers   [maxChunksPerBlock]uint16 // 1-based
 }
 
-// ParseExtentHeader decodes a header page of BlockSize bytes. Address records
-// are not checked here: a running server may be changing one of them.
-func ParseExtentHeader(page []byte) (*ExtentHeader, error) {
+// ParseHeader decodes a header page of BlockSize bytes. Address records are
+// not checked here: a running server may be changing one of them.
+func (l ExtentLayout) ParseHeader(page []byte) (*ExtentHeader, error) {
 	if len(page) != BlockSize {
 		return nil, fmt.Errorf("read extent header: %d bytes, want %d", len(page), BlockSize)
 	}
 	le := binary.LittleEndian
 	h := &ExtentHeader{
+		Layout:          l,
 		Blocks:          le.Uint32(page),
 		AllocatedChunks: le.Uint32(page[4:]),
 		ChunkSize:       le.Uint16(page[8:]),
@@ -72,11 +129,15 @@ func ParseExtentHeader(page []byte) (*ExtentHeader, error) {
 	if err != nil {
 		return nil, &CorruptionError{Reason: "extent header: " + err.Error()}
 	}
-	if h.Blocks > ExtentBlocks {
-		return nil, &CorruptionError{Reason: fmt.Sprintf("extent header: %d blocks in an extent of %d", h.Blocks, ExtentBlocks)}
+	if h.Blocks > l.Blocks() {
+		return nil, &CorruptionError{Reason: fmt.Sprintf("extent header: %d blocks in an extent of %d", h.Blocks, l.Blocks())}
 	}
-	for i := range h.Slots {
-		s, rec := &h.Slots[i], page[extentFixedSize+i*addressSize(per):]
+	if l == Extents128 {
+		h.Fragments = le.Uint16(page[extentFixedSize:])
+		copy(h.Usage[:], page[usageOffset:])
+	}
+	for i := range h.Slots[:l.Blocks()] {
+		s, rec := &h.Slots[i], page[l.records()+i*addressSize(per):]
 		s.Checksum, s.Chunks, s.Allocated = le.Uint32(rec), rec[4], rec[5]
 		for j := range per {
 			s.Numbers[j] = le.Uint16(rec[6+2*j:])
@@ -107,8 +168,12 @@ func (h *ExtentHeader) put(page []byte, per int) {
 		page[10] |= recycleInOrder
 	}
 	page[11] = h.Reserved
-	for i := range h.Slots {
-		s, rec := &h.Slots[i], page[extentFixedSize+i*addressSize(per):]
+	if h.Layout == Extents128 {
+		le.PutUint16(page[extentFixedSize:], h.Fragments)
+		copy(page[usageOffset:], h.Usage[:])
+	}
+	for i := range h.Slots[:h.Layout.Blocks()] {
+		s, rec := &h.Slots[i], page[h.Layout.records()+i*addressSize(per):]
 		le.PutUint32(rec, s.Checksum)
 		rec[4], rec[5] = s.Chunks, s.Allocated
 		for j := range per {
@@ -135,8 +200,8 @@ func (h *ExtentHeader) Address(slot int) ([]uint16, error) {
 	}
 	numbers := s.Numbers[:s.Chunks]
 	for _, n := range numbers {
-		if n == 0 || int(n) > ExtentBlocks*per {
-			return nil, &CorruptionError{Reason: fmt.Sprintf("chunk address: chunk %d of %d", n, ExtentBlocks*per)}
+		if limit := int(h.Layout.Blocks()) * per; n == 0 || int(n) > limit {
+			return nil, &CorruptionError{Reason: fmt.Sprintf("chunk address: chunk %d of %d", n, limit)}
 		}
 	}
 	return numbers, nil

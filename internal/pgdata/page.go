@@ -70,6 +70,18 @@ func DecodePageHeader(page []byte) PageHeader {
 	}
 }
 
+// FirstLSN is a lower bound of real WAL positions in page headers: WAL begins
+// with segment number 1, and no segment is smaller. Lower values are made up
+// by the server, such as the 1 that GiST builds leave on disk.
+const FirstLSN wal.LSN = 1 << 20
+
+// flagAllVisible is PD_ALL_VISIBLE; both families have it.
+const flagAllVisible = 0x0004
+
+// PageAllVisible tells whether a page's header says that all its rows are
+// visible to everybody.
+func PageAllVisible(page []byte) bool { return DecodePageHeader(page).Flags&flagAllVisible != 0 }
+
 // PageRules are the properties of a cluster that decide whether a page is
 // good.
 type PageRules struct {

@@ -20,7 +20,6 @@ import (
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/ptrack"
 	"gsprobackup/internal/usererr"
-	"gsprobackup/internal/wal"
 )
 
 const pageSize = blockfile.PageSize
@@ -163,20 +162,18 @@ func TestReadRunSelectsPages(t *testing.T) {
 		name     string
 		from, to uint32
 		pages    *ptrack.PageMap
-		floor    wal.LSN
 		want     []uint32
 		eof      bool
 	}{
-		{"all", 0, 10, nil, 0, []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, false},
-		{"map", 0, 10, marked, 0, []uint32{0, 3, 4, 9}, false},
-		{"map, inner range", 1, 9, marked, 0, []uint32{3, 4}, false},
-		{"map beyond the end", 5, 40, marked, 0, []uint32{9}, true},
-		{"nothing marked", 5, 9, marked, 0, nil, false},
-		{"LSN floor", 0, 10, nil, 800, []uint32{7, 8, 9}, false},
-		{"empty range", 4, 4, nil, 0, nil, false},
+		{"all", 0, 10, nil, []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, false},
+		{"map", 0, 10, marked, []uint32{0, 3, 4, 9}, false},
+		{"map, inner range", 1, 9, marked, []uint32{3, 4}, false},
+		{"map beyond the end", 5, 40, marked, []uint32{9}, true},
+		{"nothing marked", 5, 9, marked, nil, false},
+		{"empty range", 4, 4, nil, nil, false},
 	}
 	for _, tt := range tests {
-		run, err := readRun(t, Local(fsx.OS()), RunRequest{Path: path, From: tt.from, To: tt.to, Map: tt.pages, LSNFloor: tt.floor})
+		run, err := readRun(t, Local(fsx.OS()), RunRequest{Path: path, From: tt.from, To: tt.to, Map: tt.pages})
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue

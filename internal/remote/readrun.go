@@ -127,7 +127,7 @@ func (j *runJob) page(block uint32, page []byte) error {
 	if zero {
 		run.ZeroPages++
 	}
-	if j.req.LSNFloor != 0 && !zero && check.LSN < j.req.LSNFloor {
+	if j.req.Floor.drops(block, page, check) {
 		return nil
 	}
 	pos := len(run.Frames)

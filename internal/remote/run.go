@@ -20,9 +20,8 @@ type RunRequest struct {
 	// them may be marked in Map (nil marks all).
 	From, To uint32
 	Map      *ptrack.PageMap
-	// LSNFloor drops pages whose LSN is lower, zero pages excepted; 0 keeps
-	// all.
-	LSNFloor wal.LSN
+	// Floor drops pages that have not changed; the zero Floor keeps all.
+	Floor Floor
 	// FirstBlock is the number of the file's block 0 in its relation:
 	// segment number times blocks per segment. The page checksum covers it.
 	FirstBlock uint32
@@ -30,6 +29,30 @@ type RunRequest struct {
 	// Alg and Level choose the codec; None and Undefined store raw pages.
 	Alg   compress.Algorithm
 	Level int
+}
+
+// Floor tells unchanged pages by their LSN, for increments without help of the
+// server. A page is dropped when its LSN is a WAL position before LSN, unless
+// one of the other fields keeps it. Zero pages are always kept: they may stand
+// where another page was before. So are pages with a made-up LSN, which some
+// index builds leave on disk.
+type Floor struct {
+	// LSN is the start position of the parent backup; 0 drops nothing.
+	LSN wal.LSN
+	// Known is the number of blocks the parent knew of; pages behind them
+	// are kept. Copying a database gives its files pages with old LSNs.
+	Known uint32
+	// KeepVisible keeps pages that are marked all-visible. Where hint bits
+	// are not logged, the mark is set without a new LSN, and a page without
+	// it but with its bit in the visibility map gives wrong answers.
+	KeepVisible bool
+}
+
+// drops tells whether a page is left out.
+func (f Floor) drops(block uint32, page []byte, check pgdata.PageCheck) bool {
+	return f.LSN != 0 && check.Status != pgdata.PageZero &&
+		check.LSN < f.LSN && check.LSN >= pgdata.FirstLSN && block < f.Known &&
+		!(f.KeepVisible && pgdata.PageAllVisible(page))
 }
 
 // Run is the answer to a RunRequest: the stored frames of the pages that were
