@@ -95,7 +95,7 @@ func (r *run) buildChain() error {
 		b = parent
 	}
 	r.chain = chain
-	for _, b := range chain[:len(chain)-1] {
+	for _, b := range chain { // the oldest bad one, be it the last
 		if !b.Status.Usable() {
 			if err := validate.MarkOrphans(deps, r.backups, b); err != nil {
 				return err

@@ -52,15 +52,15 @@ func hole(out remote.FileWriter, n int) error {
 	return out.Hole(int64(n))
 }
 
-// blockCount is the number of logical blocks of the file.
+// blockCount is the number of logical blocks to write: up to the last one that
+// any backup of the chain has, as in a plain data file. One behind it that no
+// backup has (spec/formats.md §14 row 2) is not made up.
 func (f *pageFile) blockCount() uint32 {
-	if f.entry.NBlocks > 0 {
-		return uint32(f.entry.NBlocks)
-	}
 	n := uint32(0)
 	for _, s := range f.sources {
-		if k := len(s.headers); k > 0 {
-			n = max(n, s.headers[k-1].Block+1)
+		at := sort.Search(len(s.headers), func(i int) bool { return s.headers[i].Block >= f.limit() })
+		if at > 0 {
+			n = max(n, s.headers[at-1].Block+1)
 		}
 	}
 	return n

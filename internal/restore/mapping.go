@@ -101,16 +101,19 @@ func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) er
 	return nil
 }
 
-// tablespaceTarget applies -T. A relative tablespace of openGauss moves with
-// the data directory unless it is mapped; the C tool leaves its link pointing
-// into the old one.
+// tablespaceTarget applies -T. A relative tablespace of openGauss, which lies
+// in the data directory and is in the backup there, moves with it unless it is
+// mapped; the C tool leaves its link pointing into the old one.
 func (r *run) tablespaceTarget(t pgdata.Tablespace) string {
 	if target := mapped(r.opts.Tablespaces, t.Path); target != t.Path {
 		return target
 	}
 	if r.layout.Family == pgdata.OpenGauss {
 		if _, rest, ok := strings.Cut(t.Path, "/"+relativeDir+"/"); ok {
-			return path.Join(r.opts.PGData, relativeDir, rest)
+			inside := path.Join(relativeDir, rest)
+			if fi, err := r.deps.FS.Stat(path.Join(r.dest.DatabaseDir(), inside)); err == nil && fi.IsDir() {
+				return path.Join(r.opts.PGData, inside)
+			}
 		}
 	}
 	return t.Path

@@ -41,111 +41,108 @@ func Instance(ctx context.Context, deps Deps, opts Options) (res InstanceResult,
 type instance struct {
 	deps    Deps
 	opts    Options
-	backups []*catalog.Backup
+	backups catalog.List
 	locker  *lock.Locker
 	locks   []*lock.Lock
 	result  InstanceResult
-	// seen are the backups that were checked out of order.
-	seen map[catalog.ID]bool
 }
 
+// validate checks one backup, unless something older in its chain is missing
+// or bad: then it only becomes ORPHAN. The oldest bad one gets its chance when
+// its turn comes, and its descendants with it.
 func (v *instance) validate(ctx context.Context, b *catalog.Backup) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if v.seen[b.ID] {
-		return nil
+	bad, missing, broken := oldestBad(v.backups, b)
+	switch {
+	case broken:
+		v.result.Corrupt = true
+		return markMissing(v.deps, b, missing)
+	case bad != nil && bad != b:
+		return markBad(v.deps, b, bad)
 	}
-	target, ok, err := v.chain(b)
-	if err != nil {
+	checked, err := v.one(ctx, b)
+	if err != nil || !checked {
 		return err
 	}
-	if !ok {
+	if !b.Status.Usable() {
 		v.result.Corrupt = true
-		return nil
+		return v.orphanChildren(b)
 	}
-	// In a broken chain the oldest bad member is what can be mended.
-	if err := v.one(ctx, target); err != nil {
-		return err
-	}
-	if !target.Status.Usable() {
-		v.result.Corrupt = true
-		return MarkOrphans(v.deps, v.backups, target)
-	}
-	return v.reviveOrphans(ctx, target)
+	return v.reviveOrphans(ctx, b)
 }
 
-// chain finds what to check for a backup: itself, or the oldest member of its
-// chain that is not usable. ok is false when a parent is missing.
-func (v *instance) chain(b *catalog.Backup) (target *catalog.Backup, ok bool, err error) {
-	byID := map[catalog.ID]*catalog.Backup{}
-	for _, x := range v.backups {
-		byID[x.ID] = x
-	}
-	target = b
-	steps := 0
-	for x := b; x.Mode == catalog.ModePtrack; {
-		parent := byID[x.ParentID]
-		if steps++; parent == nil || steps > len(v.backups) {
-			return nil, false, MarkMissingParent(v.deps, v.backups, x.ParentID)
+// oldestBad walks the chain of a backup down to its FULL. bad is the oldest
+// member that is not OK or DONE, b itself included. broken says that the chain
+// ends at a backup whose parent, missing, is not there; that ID is 0 for a
+// backup without readable control file.
+func oldestBad(backups catalog.List, b *catalog.Backup) (bad *catalog.Backup, missing catalog.ID, broken bool) {
+	x := b
+	for steps := 0; ; steps++ {
+		if !x.Status.Usable() {
+			bad = x
 		}
-		if !parent.Status.Usable() {
-			target = parent
+		if x.Mode == catalog.ModeFull {
+			return bad, 0, false
+		}
+		parent := backups.Parent(x)
+		if parent == nil || steps > len(backups) {
+			return bad, x.ParentID, true
 		}
 		x = parent
 	}
-	if target != b {
-		if err := MarkOrphans(v.deps, v.backups, target); err != nil {
-			return nil, false, err
-		}
-	}
-	return target, true, nil
 }
 
-// one checks files and WAL of a backup.
-func (v *instance) one(ctx context.Context, b *catalog.Backup) error {
-	if v.seen == nil {
-		v.seen = map[catalog.ID]bool{}
-	}
-	if v.seen[b.ID] {
-		return nil
-	}
-	v.seen[b.ID] = true
-	if b.Unreadable {
-		v.result.Corrupt = true
-		v.deps.Sink.Emit(Skipped{ID: b.ID, Status: b.Status})
-		return nil
-	}
+// one checks files and WAL of a backup; checked is false if somebody else is
+// using it.
+func (v *instance) one(ctx context.Context, b *catalog.Backup) (checked bool, err error) {
 	l, err := v.locker.Acquire(ctx, b.Dir, b.ID.String(), lock.Intent{})
 	if errors.Is(err, lock.ErrHeld) {
 		v.deps.Sink.Emit(LockedElsewhere{ID: b.ID})
 		v.result.Locked = true
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	v.locks = append(v.locks, l)
 	if err := Files(ctx, v.deps, b, v.opts); err != nil {
-		return err
+		return false, err
 	}
-	return WAL(ctx, v.deps, b, v.opts)
+	return true, WAL(ctx, v.deps, b, v.opts)
+}
+
+// orphanChildren makes the good descendants of a bad backup ORPHAN, oldest
+// first.
+func (v *instance) orphanChildren(bad *catalog.Backup) error {
+	all := v.backups.Descendants(bad)
+	for i := len(all) - 1; i >= 0; i-- {
+		if d := all[i]; d.Status.Usable() {
+			if err := markBad(v.deps, d, bad); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // reviveOrphans checks the ORPHAN descendants of a good backup, oldest first,
 // as far as their chains are whole now.
 func (v *instance) reviveOrphans(ctx context.Context, b *catalog.Backup) error {
-	usable := map[catalog.ID]bool{b.ID: true}
-	for _, d := range descendants(v.backups, b.ID) {
-		if d.Status == catalog.StatusOrphan && usable[d.ParentID] {
-			if err := v.one(ctx, d); err != nil {
-				return err
-			}
-			if !d.Status.Usable() {
-				v.result.Corrupt = true
-			}
+	all := v.backups.Descendants(b)
+	for i := len(all) - 1; i >= 0; i-- {
+		d := all[i]
+		bad, _, broken := oldestBad(v.backups, d)
+		if d.Status != catalog.StatusOrphan || bad != d || broken {
+			continue
 		}
-		usable[d.ID] = d.Status.Usable()
+		if _, err := v.one(ctx, d); err != nil {
+			return err
+		}
+		if !d.Status.Usable() {
+			v.result.Corrupt = true
+		}
 	}
 	return nil
 }
