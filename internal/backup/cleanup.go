@@ -39,7 +39,7 @@ func (r *run) fail(ctx context.Context, cause error) error {
 	if r.backup != nil && r.backup.Status == catalog.StatusRunning {
 		r.emit(MarkedError{ID: r.backup.ID})
 		r.backup.Status = catalog.StatusError
-		r.backup.EndTime = r.deps.Now().Truncate(time.Second)
+		r.setEnd()
 		if err := r.saveControl(); err != nil {
 			problems = append(problems, err)
 		}

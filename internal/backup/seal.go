@@ -33,7 +33,7 @@ func (r *run) seal(ctx context.Context) error {
 		return err
 	}
 	r.backup.Status = catalog.StatusDone
-	r.backup.EndTime = r.deps.Now().Truncate(time.Second)
+	r.setEnd()
 	if err := r.saveControl(); err != nil {
 		return err
 	}
@@ -45,6 +45,15 @@ func (r *run) seal(ctx context.Context) error {
 	}
 	r.emit(Completed{ID: r.backup.ID, Resident: r.backup.DataBytes + max(r.backup.WALBytes, 0)})
 	return nil
+}
+
+// setEnd notes when the backup ended. Its start time is its ID, which lies
+// ahead of the clock when another backup began in the same second.
+func (r *run) setEnd() {
+	r.backup.EndTime = r.deps.Now().Truncate(time.Second)
+	if start := r.backup.StartTime(); r.backup.EndTime.Before(start) {
+		r.backup.EndTime = start
+	}
 }
 
 // addWAL adds the received segments to the list.

@@ -87,10 +87,7 @@ func checkRestore(t *testing.T, c *catalog, src *pgtest.Server, b taken, journal
 	ctx := context.Background()
 	dir := pgtest.TempDir(t)
 	data, ext := filepath.Join(dir, "data"), filepath.Join(dir, "external")
-	args := []string{"-j", b.threads, "--external-mapping", external + "=" + ext}
-	for _, ts := range src.Tablespaces {
-		args = append(args, "-T", ts.Dir+"="+filepath.Join(dir, ts.Name))
-	}
+	args := append(c.remap(dir), "-j", b.threads, "--external-mapping", external+"="+ext)
 	c.ok(c.on("validate", "-i", b.info.ID, "-j", b.threads)...)
 	c.restore(b.info.ID, data, args...)
 	checkModes(t, src.DataDir, data)

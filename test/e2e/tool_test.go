@@ -232,6 +232,15 @@ func (c *catalog) restore(id, target string, extra ...string) result {
 	return c.ok(c.on("restore", append([]string{"-i", id, "-D", target}, extra...)...)...)
 }
 
+// remap moves every tablespace of the server below dir.
+func (c *catalog) remap(dir string) []string {
+	var args []string
+	for _, ts := range c.server.Tablespaces {
+		args = append(args, "-T", ts.Dir+"="+filepath.Join(dir, ts.Name))
+	}
+	return args
+}
+
 // checkFormat has the strict checker look at the whole catalog.
 func (c *catalog) checkFormat(opts checker.Options) {
 	c.t.Helper()
