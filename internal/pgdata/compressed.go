@@ -126,28 +126,33 @@ func markImage(img []byte) {
 	}
 }
 
-// BuildExtent writes one extent of a `_compress` file into dst, which must be
-// ExtentSize bytes: the images of up to ExtentBlocks consecutive blocks, in
-// order and without gaps, from absolute block number first. It returns the
-// number of chunk bytes used; the rest up to the extent header is zero and may
-// be punched. Chunks are numbered consecutively and the header says so
-// (recycle-in-order), byte for byte what the C tool's restore writes.
+// BuildExtent is Extents129.Build.
+func BuildExtent(dst []byte, chunkSize uint16, algorithm uint8, first uint32, images [][]byte) (int, error) {
+	return Extents129.Build(dst, chunkSize, algorithm, first, images)
+}
+
+// Build writes one extent of a `_compress` file into dst, which must be Size
+// bytes: the images of up to Blocks consecutive blocks, in order and without
+// gaps, from absolute block number first. It returns the number of chunk bytes
+// used; the rest up to the extent header is zero and may be punched. Chunks
+// are numbered consecutively and the header says so (recycle-in-order), byte
+// for byte what the C tool's restore writes.
 //
 // The error is a *CorruptionError with Block set to the absolute block number
 // if an image is neither compressed nor a good page.
-func BuildExtent(dst []byte, chunkSize uint16, algorithm uint8, first uint32, images [][]byte) (int, error) {
+func (l ExtentLayout) Build(dst []byte, chunkSize uint16, algorithm uint8, first uint32, images [][]byte) (int, error) {
 	per, err := chunksPerBlock(chunkSize)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("build extent: %w", err)
-	case len(dst) != ExtentSize:
-		return 0, fmt.Errorf("build extent: buffer of %d bytes, want %d", len(dst), ExtentSize)
-	case len(images) > ExtentBlocks:
-		return 0, fmt.Errorf("build extent: %d blocks, at most %d fit", len(images), ExtentBlocks)
+	case int64(len(dst)) != l.Size():
+		return 0, fmt.Errorf("build extent: buffer of %d bytes, want %d", len(dst), l.Size())
+	case len(images) > int(l.Blocks()):
+		return 0, fmt.Errorf("build extent: %d blocks, at most %d fit", len(images), l.Blocks())
 	}
 	clear(dst)
 	h := ExtentHeader{
-		Blocks: uint32(len(images)), ChunkSize: chunkSize,
+		Layout: l, Blocks: uint32(len(images)), ChunkSize: chunkSize,
 		Algorithm: algorithm, RecycleInOrder: true,
 	}
 	used := 0
@@ -161,7 +166,11 @@ func BuildExtent(dst []byte, chunkSize uint16, algorithm uint8, first uint32, im
 		slot := &h.Slots[i]
 		slot.Chunks, slot.Allocated = uint8(n), uint8(n)
 		for j := range n {
-			slot.Numbers[j] = uint16(used/int(chunkSize) + j + 1)
+			number := used/int(chunkSize) + j + 1
+			slot.Numbers[j] = uint16(number)
+			if l == Extents128 && number < 8*usageSize {
+				h.Usage[number/8] |= 1 << (number % 8)
+			}
 		}
 		slot.Checksum = slot.sum(per)
 		copy(dst[used:], img[:c.Size])
@@ -169,6 +178,6 @@ func BuildExtent(dst []byte, chunkSize uint16, algorithm uint8, first uint32, im
 		used += n * int(chunkSize)
 	}
 	h.AllocatedChunks = uint32(used / int(chunkSize))
-	h.put(dst[extentHeaderOffset:], per)
+	h.put(dst[len(dst)-BlockSize:], per)
 	return used, nil
 }

@@ -1,6 +1,7 @@
 package pgdata
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -11,6 +12,7 @@ import (
 // moving it.
 type CompressedFile struct {
 	src     io.ReaderAt
+	layout  ExtentLayout
 	extents uint32
 	blocks  uint32
 
@@ -23,72 +25,138 @@ type CompressedFile struct {
 // whole extents, so any other size is a *CorruptionError.
 func OpenCompressed(src io.ReaderAt, size int64) (*CompressedFile, error) {
 	f := &CompressedFile{src: src, page: make([]byte, BlockSize)}
-	if size < 0 || size%ExtentSize != 0 || size/ExtentSize > CompressedSegBlocks/ExtentBlocks {
-		return nil, &CorruptionError{Reason: fmt.Sprintf("compressed file of %d bytes: not 0 to 1016 extents of %d", size, ExtentSize)}
+	if size == 0 {
+		return f, nil
 	}
-	f.extents = uint32(size / ExtentSize)
-	// Truncation leaves empty extents at the end.
-	for last := f.extents; last > 0; last-- {
-		h, err := f.extent(last - 1)
-		if err != nil {
-			return nil, err
-		}
-		if h.Blocks > 0 {
-			f.blocks = (last-1)*ExtentBlocks + h.Blocks
-			break
-		}
+	var err error
+	if f.layout, err = DetectExtents(src, size); err != nil {
+		return nil, err
 	}
+	f.extents = uint32(size / f.layout.Size())
+	last, err := f.extent(f.extents - 1)
+	if err != nil {
+		return nil, err
+	}
+	// As the server counts: all extents but the last are full.
+	f.blocks = (f.extents-1)*f.layout.Blocks() + last.Blocks
 	return f, nil
 }
 
-// Blocks is the number of logical blocks in the file.
-func (f *CompressedFile) Blocks() uint32 { return f.blocks }
-
-// Header is the header of the first extent, nil for an empty file: chunk size
-// and algorithm are the same throughout a relation.
-func (f *CompressedFile) Header() (*ExtentHeader, error) {
-	if f.extents == 0 {
-		return nil, nil
+// DetectExtents finds out which layout a `_compress` file of size bytes has.
+// Most sizes are a multiple of one extent size only; where both fit, the first
+// and the last header decide.
+func DetectExtents(src io.ReaderAt, size int64) (ExtentLayout, error) {
+	var problem error
+	for _, l := range []ExtentLayout{Extents129, Extents128} {
+		n := size / l.Size()
+		if size <= 0 || size%l.Size() != 0 || n > l.maxExtents() {
+			continue
+		}
+		other := Extents128
+		if l == Extents128 {
+			other = Extents129
+		}
+		if size%other.Size() != 0 {
+			return l, nil
+		}
+		err := errors.Join(l.probe(src, 0), l.probe(src, uint32(n-1)))
+		if err == nil {
+			return l, nil
+		}
+		problem = errors.Join(problem, err)
 	}
-	return f.extent(0)
+	if problem != nil {
+		return 0, problem
+	}
+	return 0, &CorruptionError{Reason: fmt.Sprintf("compressed file of %d bytes: not a number of extents", size)}
 }
 
-// Forget drops the extent header in memory.
-func (f *CompressedFile) Forget() { f.header = nil }
-
-// ReadBlock reads logical block blk of the file into dst (BlockSize bytes) as
-// its stored image, marked in pd_lower. The image is not checked; CheckImage
-// does that. A block without chunks is zero.
-func (f *CompressedFile) ReadBlock(blk uint32, dst []byte) error {
-	if len(dst) != BlockSize {
-		return fmt.Errorf("read compressed block %d: buffer of %d bytes, want %d", blk, len(dst), BlockSize)
-	}
-	clear(dst)
-	if blk >= f.blocks {
-		return fmt.Errorf("read compressed block %d: file has %d: %w", blk, f.blocks, io.EOF)
-	}
-	h, err := f.extent(blk / ExtentBlocks)
+// probe reads a header and all its address records.
+func (l ExtentLayout) probe(src io.ReaderAt, n uint32) error {
+	h, err := l.ReadHeader(src, n, make([]byte, BlockSize))
 	if err != nil {
 		return err
 	}
-	numbers, err := h.Address(int(blk % ExtentBlocks))
+	for slot := range int(l.Blocks()) {
+		if _, err := h.Address(slot); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadHeader reads the header of extent n; page is memory for it. A file that
+// ends before is io.ErrUnexpectedEOF.
+func (l ExtentLayout) ReadHeader(src io.ReaderAt, n uint32, page []byte) (*ExtentHeader, error) {
+	if _, err := src.ReadAt(page, l.headerAt(n)); err != nil {
+		return nil, fmt.Errorf("read header of extent %d: %w", n, noEOF(err))
+	}
+	h, err := l.ParseHeader(page)
+	if err != nil {
+		return nil, atBlock(err, n*l.Blocks())
+	}
+	return h, nil
+}
+
+// ReadImage reads the block of a slot into dst (BlockSize bytes) as its stored
+// image, marked in pd_lower; n is the extent of the header. The image is not
+// checked; CheckImage does that. A block without chunks is zero.
+func (h *ExtentHeader) ReadImage(src io.ReaderAt, n uint32, slot int, dst []byte) error {
+	blk := n*h.Layout.Blocks() + uint32(slot)
+	numbers, err := h.Address(slot)
 	if err != nil {
 		return atBlock(err, blk)
 	}
-	start, chunk := int64(blk/ExtentBlocks)*ExtentSize, int(h.ChunkSize)
+	start, chunk := int64(n)*h.Layout.Size(), int(h.ChunkSize)
 	for i := 0; i < len(numbers); {
 		run := 1 // neighbours in one read
 		for i+run < len(numbers) && numbers[i+run] == numbers[i]+uint16(run) {
 			run++
 		}
 		off := start + int64(numbers[i]-1)*int64(chunk)
-		if _, err := f.src.ReadAt(dst[i*chunk:(i+run)*chunk], off); err != nil {
+		if _, err := src.ReadAt(dst[i*chunk:(i+run)*chunk], off); err != nil {
 			return fmt.Errorf("read compressed block %d: %w", blk, noEOF(err))
 		}
 		i += run
 	}
+	clear(dst[len(numbers)*chunk:])
 	markImage(dst)
 	return nil
+}
+
+// Layout is the layout of the file's extents; an empty file has none.
+func (f *CompressedFile) Layout() ExtentLayout { return f.layout }
+
+// Blocks is the number of logical blocks in the file.
+func (f *CompressedFile) Blocks() uint32 { return f.blocks }
+
+// Header is the header of the last extent, nil for an empty file: chunk size
+// and algorithm are the same throughout a relation.
+func (f *CompressedFile) Header() (*ExtentHeader, error) {
+	if f.extents == 0 {
+		return nil, nil
+	}
+	return f.extent(f.extents - 1)
+}
+
+// Forget drops the extent header in memory.
+func (f *CompressedFile) Forget() { f.header = nil }
+
+// ReadBlock reads logical block blk of the file into dst (BlockSize bytes), see
+// ReadImage.
+func (f *CompressedFile) ReadBlock(blk uint32, dst []byte) error {
+	if len(dst) != BlockSize {
+		return fmt.Errorf("read compressed block %d: buffer of %d bytes, want %d", blk, len(dst), BlockSize)
+	}
+	if blk >= f.blocks {
+		return fmt.Errorf("read compressed block %d: file has %d: %w", blk, f.blocks, io.EOF)
+	}
+	n := blk / f.layout.Blocks()
+	h, err := f.extent(n)
+	if err != nil {
+		return err
+	}
+	return h.ReadImage(f.src, n, int(blk%f.layout.Blocks()), dst)
 }
 
 func (f *CompressedFile) extent(n uint32) (*ExtentHeader, error) {
@@ -96,12 +164,9 @@ func (f *CompressedFile) extent(n uint32) (*ExtentHeader, error) {
 		return f.header, nil
 	}
 	f.header = nil
-	if _, err := f.src.ReadAt(f.page, int64(n)*ExtentSize+extentHeaderOffset); err != nil {
-		return nil, fmt.Errorf("read header of extent %d: %w", n, noEOF(err))
-	}
-	h, err := ParseExtentHeader(f.page)
+	h, err := f.layout.ReadHeader(f.src, n, f.page)
 	if err != nil {
-		return nil, atBlock(err, n*ExtentBlocks)
+		return nil, err
 	}
 	f.header, f.at = h, n
 	return h, nil

@@ -146,6 +146,9 @@ func (l ExtentLayout) ParseHeader(page []byte) (*ExtentHeader, error) {
 	return h, nil
 }
 
+// ParseExtentHeader is Extents129.ParseHeader.
+func ParseExtentHeader(page []byte) (*ExtentHeader, error) { return Extents129.ParseHeader(page) }
+
 // Marshal returns the header page.
 func (h *ExtentHeader) Marshal() ([]byte, error) {
 	per, err := chunksPerBlock(h.ChunkSize)
@@ -188,8 +191,8 @@ func (h *ExtentHeader) Address(slot int) ([]uint16, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read chunk address: %w", err)
 	}
-	if slot < 0 || slot >= ExtentBlocks {
-		return nil, fmt.Errorf("read chunk address: slot %d of %d", slot, ExtentBlocks)
+	if slot < 0 || slot >= int(h.Layout.Blocks()) {
+		return nil, fmt.Errorf("read chunk address: slot %d of %d", slot, h.Layout.Blocks())
 	}
 	s := &h.Slots[slot]
 	if int(s.Allocated) > per || s.Chunks > s.Allocated {
