@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/usererr"
 	"gsprobackup/internal/validate"
@@ -93,25 +91,27 @@ func renderValidatePage(c *console, e event.Event) bool {
 	case validate.HeadersUnreadable:
 		c.warn("Cannot open header file1 \"%s\": %s", e.MapPath, usererr.SystemText(e.Err))
 		c.warn("Cannot get page headers for file \"%s\"", e.Path)
+	case validate.HeadersDamaged:
+		c.warn("An error occured during metadata decompression for file \"%s\": data error", e.File)
+		c.warn("Cannot get page headers for file \"%s\"", e.Path)
 	case validate.HeadersCRC:
 		c.warn("Header map for file \"%s\" crc mismatch \"%s\" offset: %d, len: %d, current: %d, expected: %d",
 			e.Path, e.MapPath, e.Offset, e.Size, e.Found, e.Expected)
+		c.warn("Cannot get page headers for file \"%s\"", e.Path)
 	case validate.FrameDamaged:
 		c.warn("File: %s has a damaged page stream: %v", e.Path, e.Err)
 	case validate.PageUndecodable:
 		c.warn("File: %s blknum %d cannot be decompressed: %v", e.Path, e.Block, e.Err)
 	case validate.PageInsane:
-		c.warn("Page header is looking insane: %s, block %d (%s)", e.Path, e.Block, e.Reason)
+		c.warn("Page header is looking insane: %s, block %d (%s)", e.File, e.Block, e.Reason)
 	case validate.PageChecksum:
-		c.warn("File: %s blknum %d have wrong checksum: %d", e.Path, e.Block, e.Found)
+		c.warn("File: %s blknum %d have wrong checksum: %d", e.File, e.Block, e.Found)
 	case validate.PageFuture:
-		text := fmt.Sprintf("File: %s, block %d, page is from future: pageLSN %s stopLSN %s", e.Path, e.Block, e.PageLSN, e.Stop)
+		known := "not enabled"
 		if e.ChecksumKnown {
-			text += ", checksum is correct"
-		} else {
-			text += ", checksum is not enabled"
+			known = "correct"
 		}
-		c.warn("%s", text)
+		c.warn("File: %s, block %d, checksum is %s. Page is from future: pageLSN %s stopLSN %s", e.File, e.Block, known, e.PageLSN, e.Stop)
 	default:
 		return false
 	}

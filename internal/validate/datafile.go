@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"syscall"
 
 	"gsprobackup/internal/blockfile"
 	"gsprobackup/internal/catalog/contentlist"
@@ -30,6 +31,8 @@ type dataFile struct {
 	total   int64
 	pieces  []piece
 	bad     atomic.Bool
+	// unread is set when some bytes could not be summed up.
+	unread atomic.Bool
 }
 
 // piece is a range of frames and, once checked, the CRC of its bytes.
@@ -70,20 +73,24 @@ func openDataFile(path string, e *contentlist.Entry, mapPath string, headerMap i
 	}
 	ref := blockfile.MapRef{N: e.NHeaders, CRC: e.HdrCRC, Off: e.HdrOff, Size: int32(e.HdrSize)}
 	if headerMap == nil {
-		sink.Emit(HeadersUnreadable{Path: path, MapPath: mapPath, Err: errors.New("no header map")})
+		sink.Emit(HeadersUnreadable{Path: path, MapPath: mapPath, Err: syscall.ENOENT})
 		return nil
 	}
 	headers, total, err := blockfile.ReadHeaders(headerMap, ref)
 	var crc *blockfile.MapCRCError
+	var damage *blockfile.CorruptError
 	switch {
 	case errors.As(err, &crc):
 		sink.Emit(HeadersCRC{Path: path, MapPath: mapPath, Offset: e.HdrOff, Size: int64(e.HdrSize), Found: crc.Found, Expected: e.HdrCRC})
+		return nil
+	case errors.As(err, &damage):
+		sink.Emit(HeadersDamaged{Path: path, File: e.Path, Err: err})
 		return nil
 	case err != nil:
 		sink.Emit(HeadersUnreadable{Path: path, MapPath: mapPath, Err: err})
 		return nil
 	case total != e.Size:
-		sink.Emit(HeadersUnreadable{Path: path, MapPath: mapPath, Err: fmt.Errorf("header map says %d bytes, list says %d", total, e.Size)})
+		sink.Emit(HeadersDamaged{Path: path, File: e.Path, Err: fmt.Errorf("header map says %d bytes, list says %d", total, e.Size)})
 		return nil
 	}
 	d.headers, d.total = headers, total
@@ -160,6 +167,7 @@ func (c *pageChecker) checkPiece(d *dataFile, p *piece, s pageSettings) (bool, e
 			hi++
 		}
 		if err := blockfile.ReadFrames(d.src, d.headers, d.total, lo, hi, &c.run); err != nil {
+			d.unread.Store(true)
 			c.sink.Emit(FrameDamaged{Path: d.path, Err: err})
 			return false, nil
 		}
@@ -192,6 +200,7 @@ func (c *pageChecker) checkStream(d *dataFile, p *piece, codec compress.Codec, s
 			break
 		}
 		if err != nil {
+			d.unread.Store(true)
 			c.sink.Emit(FrameDamaged{Path: d.path, Err: err})
 			return false, nil
 		}
@@ -222,14 +231,14 @@ func (c *pageChecker) checkPage(d *dataFile, block uint32, payload []byte, codec
 	}
 	switch pc.Status {
 	case pgdata.PageHeaderInvalid:
-		c.sink.Emit(PageInsane{Path: d.path, Block: block, Reason: pc.Reason})
+		c.sink.Emit(PageInsane{Path: d.path, File: d.entry.Path, Block: block, Reason: pc.Reason})
 		return false
 	case pgdata.PageChecksumMismatch:
-		c.sink.Emit(PageChecksum{Path: d.path, Block: block, Found: pc.Computed, Expected: pc.Found})
+		c.sink.Emit(PageChecksum{Path: d.path, File: d.entry.Path, Block: block, Found: pc.Computed, Expected: pc.Found})
 		return false
 	case pgdata.PageValid:
 		if s.StopLSN != 0 && pc.LSN > s.StopLSN {
-			c.sink.Emit(PageFuture{Path: d.path, Block: block, ChecksumKnown: s.Rules.Checksums, PageLSN: pc.LSN, Stop: s.StopLSN})
+			c.sink.Emit(PageFuture{Path: d.path, File: d.entry.Path, Block: block, ChecksumKnown: s.Rules.Checksums, PageLSN: pc.LSN, Stop: s.StopLSN})
 		}
 	}
 	return true

@@ -62,11 +62,18 @@ type FileCRC struct {
 	Paged           bool
 }
 
-// HeadersUnreadable says the page headers of a file cannot be had from the
-// header map.
+// HeadersUnreadable says the header map with the page headers of a file cannot
+// be read.
 type HeadersUnreadable struct {
 	Path, MapPath string
 	Err           error
+}
+
+// HeadersDamaged says the page headers of a file do not unpack or make no
+// sense. File is the path in the list.
+type HeadersDamaged struct {
+	Path, File string
+	Err        error
 }
 
 // HeadersCRC says the page headers of a file are not those recorded.
@@ -89,16 +96,18 @@ type PageUndecodable struct {
 	Err   error
 }
 
-// PageInsane says a page header is impossible.
+// PageInsane says a page header is impossible. File, here and below, is the
+// path in the list, which is what C prints.
 type PageInsane struct {
 	Path   string
+	File   string
 	Block  uint32
 	Reason string
 }
 
 // PageChecksum says a page does not have the checksum it carries.
 type PageChecksum struct {
-	Path            string
+	Path, File      string
 	Block           uint32
 	Found, Expected uint16
 }
@@ -106,7 +115,7 @@ type PageChecksum struct {
 // PageFuture warns of a page newer than the end of the backup. It is not
 // damage.
 type PageFuture struct {
-	Path          string
+	Path, File    string
 	Block         uint32
 	ChecksumKnown bool
 	PageLSN, Stop wal.LSN

@@ -171,10 +171,11 @@ func (c *fileCheck) start(ctx context.Context, e *contentlist.Entry, buf []byte)
 	return nil, nil
 }
 
-// finish compares a data file's CRC once all its pieces are checked.
+// finish compares a data file's CRC once all its pieces are checked, also when
+// a bad page was found: C tells both.
 func (c *fileCheck) finish(f *dataFile) {
 	good := !f.bad.Load()
-	if good {
+	if !f.unread.Load() {
 		if found := f.crc(); found != f.entry.CRC {
 			c.Sink.Emit(FileCRC{Path: f.path, Found: found, Expected: f.entry.CRC, Paged: true})
 			good = false
