@@ -59,7 +59,7 @@ func (c *Catalog) Init() error {
 	entries, err := c.fs.ReadDir(c.root)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return usererr.Wrap(err, `cannot open backup catalog directory "%s": %s`, c.root, errnoText(err))
+		return usererr.Wrap(err, `cannot open backup catalog directory "%s": %s`, c.root, usererr.SystemText(err))
 	case len(entries) > 0:
 		return usererr.New("backup catalog already exist and it's not empty")
 	}
@@ -72,7 +72,7 @@ func (c *Catalog) Init() error {
 }
 
 func cannotCreate(dir string, err error) error {
-	return usererr.Wrap(err, `cannot create directory "%s": %s`, dir, errnoText(err))
+	return usererr.Wrap(err, `cannot create directory "%s": %s`, dir, usererr.SystemText(err))
 }
 
 // Instances lists the instances in the order of their names: every directory
@@ -80,7 +80,7 @@ func cannotCreate(dir string, err error) error {
 func (c *Catalog) Instances(ctx context.Context) ([]*Instance, error) {
 	entries, err := c.fs.ReadDir(c.BackupsDir())
 	if err != nil {
-		return nil, usererr.Wrap(err, `Cannot open directory "%s": %s`, c.BackupsDir(), errnoText(err))
+		return nil, usererr.Wrap(err, `Cannot open directory "%s": %s`, c.BackupsDir(), usererr.SystemText(err))
 	}
 	var list []*Instance
 	for _, e := range entries {
@@ -90,7 +90,7 @@ func (c *Catalog) Instances(ctx context.Context) ([]*Instance, error) {
 		fi, err := c.fs.Lstat(filepath.Join(c.BackupsDir(), e.Name()))
 		if err != nil {
 			return nil, usererr.Wrap(err, `Cannot stat file "%s": %s`,
-				filepath.Join(c.BackupsDir(), e.Name()), errnoText(err))
+				filepath.Join(c.BackupsDir(), e.Name()), usererr.SystemText(err))
 		}
 		if fi.IsDir() {
 			list = append(list, c.instance(e.Name()))
@@ -116,7 +116,7 @@ func (c *Catalog) Instance(name string) (*Instance, error) {
 	}
 	switch {
 	case err != nil:
-		c.sink.Emit(InstanceInaccessible{Path: i.Dir(), Text: errnoText(err)})
+		c.sink.Emit(InstanceInaccessible{Path: i.Dir(), Text: usererr.SystemText(err)})
 		return nil, usererr.Wrap(err, `Instance '%s' does not exist in this backup catalog`, name)
 	case !fi.IsDir():
 		return nil, usererr.New("-B, --backup-path must be a path to directory")

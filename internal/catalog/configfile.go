@@ -29,7 +29,7 @@ type UnknownOption struct {
 func ReadConfig(fsys fsx.FS, path string, cfg *Config, unknown func(UnknownOption) error) (n int, err error) {
 	data, err := fsx.ReadFile(fsys, path, maxKeyFile)
 	if err != nil {
-		return 0, usererr.Wrap(err, `could not open file "%s": %s`, path, errnoText(err))
+		return 0, usererr.Wrap(err, `could not open file "%s": %s`, path, usererr.SystemText(err))
 	}
 	pairs, err := keyfile.Parse(data, keyfile.Options{})
 	if err != nil {
@@ -101,7 +101,7 @@ func SaveConfig(fsys fsx.FS, path string, cfg *Config) error {
 		err = fsx.WriteFileDurable(fsys, path, mode, func(w io.Writer) error { return WriteConfig(w, cfg) })
 	}
 	if err != nil {
-		return usererr.Wrap(err, `Cannot create configuration file "%s": %s`, path, errnoText(err))
+		return usererr.Wrap(err, `Cannot create configuration file "%s": %s`, path, usererr.SystemText(err))
 	}
 	return nil
 }

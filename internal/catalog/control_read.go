@@ -53,7 +53,7 @@ func ReadControl(fsys fsx.FS, path string, sink event.Sink) (*Backup, error) {
 		return nil, usererr.Wrap(err, `Control file "%s" doesn't exist`, path)
 	}
 	if err != nil {
-		return nil, usererr.Wrap(err, `Cannot open control file "%s": %s`, path, errnoText(err))
+		return nil, usererr.Wrap(err, `Cannot open control file "%s": %s`, path, usererr.SystemText(err))
 	}
 	return ParseControl(data, path, sink)
 }

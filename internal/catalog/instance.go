@@ -247,7 +247,7 @@ func (c *Catalog) RemoveInstance(ctx context.Context, i *Instance) (err error) {
 		}
 	}
 	if _, err := c.fs.ReadDir(i.walDir); err != nil {
-		return usererr.Wrap(err, `could not open directory "%s": %s`, i.walDir, errnoText(err))
+		return usererr.Wrap(err, `could not open directory "%s": %s`, i.walDir, usererr.SystemText(err))
 	}
 	if err := fsx.RemoveTree(ctx, c.fs, i.walDir); err != nil {
 		return fmt.Errorf("delete WAL archive of instance %s: %w", i.name, err)

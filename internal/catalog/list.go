@@ -43,7 +43,7 @@ type List []*Backup
 func (i *Instance) Backups(ctx context.Context) (List, error) {
 	entries, err := i.fs.ReadDir(i.dir)
 	if err != nil {
-		i.sink.Emit(DirectoryUnreadable{Path: i.dir, Text: errnoText(err)})
+		i.sink.Emit(DirectoryUnreadable{Path: i.dir, Text: usererr.SystemText(err)})
 		return nil, usererr.Wrap(err, "Failed to get backup list")
 	}
 	var list List

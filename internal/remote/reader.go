@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"gsprobackup/internal/blockfile"
@@ -23,7 +22,7 @@ type localReader struct {
 	path string // of file
 	file fsx.File
 
-	codecs codecSet
+	codecs compress.Set
 }
 
 func (r *localReader) Close() error {
@@ -97,37 +96,4 @@ func (s *summer) Data(p []byte) error {
 func (s *summer) Hole(n int64) error {
 	s.crc, s.size = crc32c.Zeros(s.crc, n), s.size+n
 	return nil
-}
-
-// codecSet keeps the codecs a worker has used: row-compressed relations may
-// need another one than the rest of the backup.
-type codecSet struct {
-	made []madeCodec
-}
-
-type madeCodec struct {
-	alg   compress.Algorithm
-	level int
-	codec compress.Codec
-}
-
-// get returns the codec for alg, nil when pages are stored raw.
-func (s *codecSet) get(alg compress.Algorithm, level int) (compress.Codec, error) {
-	if alg == compress.None || alg == compress.Undefined {
-		return nil, nil
-	}
-	for _, m := range s.made {
-		if m.alg == alg && m.level == level {
-			return m.codec, nil
-		}
-	}
-	c, err := compress.New(alg, level)
-	if err != nil {
-		return nil, err
-	}
-	if c == nil {
-		return nil, errors.New("no codec")
-	}
-	s.made = append(s.made, madeCodec{alg, level, c})
-	return c, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/compress"
 	"gsprobackup/internal/fsx"
 )
 
@@ -22,7 +23,7 @@ type localWriter struct {
 	path string // of file
 	file fsx.File
 
-	codecs codecSet
+	codecs compress.Set
 }
 
 func (w *localWriter) Close() error {
@@ -53,7 +54,7 @@ func (w *localWriter) WriteRun(ctx context.Context, req *WriteRequest) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	codec, err := w.codecs.get(req.Alg, 0) // the level matters to writers only
+	codec, err := w.codecs.Get(req.Alg, 0) // the level matters to writers only
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileWriter) (
 	if info.ChunkSize <= 0 || info.ChunkSize > 4096 || info.Algorithm < 0 || info.Algorithm > 0x7F {
 		return 0, usererr.New("restore file %s: impossible chunk size %d or algorithm %d", f.target, info.ChunkSize, info.Algorithm)
 	}
-	x := &extentBuilder{pageFile: f, codecs: map[compress.Algorithm]compress.Codec{}, dst: make([]byte, pgdata.ExtentSize)}
+	x := &extentBuilder{pageFile: f, dst: make([]byte, pgdata.ExtentSize)}
 	blocks := f.blockCount()
 	for first := uint32(0); first < blocks; first += pgdata.ExtentBlocks {
 		if ctx.Err() != nil {
@@ -69,7 +69,7 @@ func (f *pageFile) blockCount() uint32 {
 // extentBuilder collects the images of one extent from the sources.
 type extentBuilder struct {
 	*pageFile
-	codecs map[compress.Algorithm]compress.Codec
+	codecs compress.Set
 	images [][]byte
 	dst    []byte
 	run    blockfile.Run
@@ -105,7 +105,7 @@ func (x *extentBuilder) loadFrom(source int, first, n uint32) error {
 	if err := blockfile.ReadFrames(s.file, s.headers, s.total, lo, hi, &x.run); err != nil {
 		return fmt.Errorf("read backup file %s: %w", s.path, err)
 	}
-	codec, err := x.codec(s.alg)
+	codec, err := x.codecs.Get(s.alg, 0)
 	if err != nil {
 		return err
 	}
@@ -120,15 +120,4 @@ func (x *extentBuilder) loadFrom(source int, first, n uint32) error {
 		}
 	}
 	return nil
-}
-
-func (x *extentBuilder) codec(alg compress.Algorithm) (compress.Codec, error) {
-	if c, ok := x.codecs[alg]; ok {
-		return c, nil
-	}
-	c, err := compress.New(alg, 1)
-	if err == nil {
-		x.codecs[alg] = c
-	}
-	return c, err
 }
