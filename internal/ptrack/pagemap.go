@@ -1,8 +1,3 @@
-// Package ptrack answers which blocks of a relation changed.
-//
-// It owns the PageMap bitmap and, later, the sources that fill it: CBM of
-// openGauss, WAL summaries of PostgreSQL 17, a page-LSN scan. It leaves
-// reading pages to remote and choosing the parent backup to internal/backup.
 package ptrack
 
 import "math/bits"
@@ -14,15 +9,31 @@ type PageMap struct {
 	bits []byte
 }
 
+// NewPageMap returns an empty map with room for blocks 0 to n-1.
+func NewPageMap(n uint32) *PageMap {
+	return &PageMap{bits: make([]byte, (uint64(n)+7)/8)}
+}
+
 // Add marks a block.
 func (m *PageMap) Add(block uint32) {
 	i := int(block / 8)
 	if i >= len(m.bits) {
-		grown := make([]byte, i+1, i+1+10)
-		copy(grown, m.bits)
-		m.bits = grown
+		m.bits = append(m.bits, make([]byte, i+1-len(m.bits))...)
 	}
 	m.bits[i] |= 1 << (block % 8)
+}
+
+// addFrom marks blocks from to n-1.
+func (m *PageMap) addFrom(from, n uint32) {
+	for ; from < n && from%8 != 0; from++ {
+		m.Add(from)
+	}
+	for ; from < n && n-from >= 8; from += 8 {
+		m.bits[from/8] = 0xFF
+	}
+	for ; from < n; from++ {
+		m.Add(from)
+	}
 }
 
 // Has tells whether a block is marked; a nil map has every block.

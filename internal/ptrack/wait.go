@@ -1,0 +1,97 @@
+package ptrack
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/wal"
+)
+
+// Query is what both sources are asked for.
+type Query struct {
+	Range
+	Wait
+	// Keep tells whether a path, of a relation's first file or of a
+	// directory, is of interest: both is in the data directory and in the
+	// parent backup. The server also reports each temporary table that came
+	// and went. nil keeps all.
+	Keep func(path string) bool
+}
+
+// Range is the WAL between the start position of the parent backup and that
+// of the backup being taken.
+type Range struct {
+	Timeline   wal.Timeline
+	Start, End wal.LSN
+}
+
+// Wait limits how long a server may take to catch up with the end of a range.
+type Wait struct {
+	Timeout time.Duration
+	// Progress is told the server's position whenever it was not enough; nil
+	// for nobody.
+	Progress func(at wal.LSN)
+}
+
+// Pauses between two questions. The first answer is nearly always good.
+const (
+	firstPause = 20 * time.Millisecond
+	maxPause   = time.Second
+)
+
+// until asks for a position until it is at least want. The error for the end
+// of the time has context.DeadlineExceeded inside.
+func (w Wait) until(ctx context.Context, want wal.LSN, ask func(context.Context) (wal.LSN, error)) (wal.LSN, error) {
+	limit, cancel := context.WithTimeout(ctx, w.Timeout)
+	defer cancel()
+	var at wal.LSN
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		next, err := ask(limit)
+		switch {
+		case ctx.Err() != nil:
+			return at, context.Cause(ctx)
+		case limit.Err() != nil:
+			return at, context.DeadlineExceeded
+		case err != nil:
+			return at, err
+		case next >= want:
+			return next, nil
+		}
+		at = next
+		if w.Progress != nil {
+			w.Progress(at)
+		}
+		if err := sleep(limit, pause); err != nil {
+			if ctx.Err() != nil {
+				return at, context.Cause(ctx)
+			}
+			return at, err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// late is the error for a server that did not catch up.
+func (w Wait) late(err error, what string, at, want wal.LSN) *usererr.Error {
+	return usererr.Wrap(err, "%s is at %s and has not reached %s in %d seconds", what, at, want, int(w.Timeout/time.Second))
+}
+
+// check refuses ranges that cannot be.
+func (r Range) check() error {
+	if r.Start > r.End {
+		return fmt.Errorf("find changed blocks: range from %s to %s", r.Start, r.End)
+	}
+	return nil
+}
