@@ -47,6 +47,9 @@ type Source interface {
 	// ReadFile reads a small file of at most max bytes; a longer one is an
 	// error with fsx.ErrTooLarge inside.
 	ReadFile(ctx context.Context, path string, max int64) ([]byte, error)
+	// CompressedInfo describes a row-compressed relation file. Damage is a
+	// *pgdata.CorruptionError.
+	CompressedInfo(ctx context.Context, path string) (CompressedInfo, error)
 	// NewReader makes the reading end of one worker.
 	NewReader() (Reader, error)
 }

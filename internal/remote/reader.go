@@ -23,6 +23,7 @@ type localReader struct {
 	file fsx.File
 
 	codecs compress.Set
+	image  imageJob
 }
 
 func (r *localReader) Close() error {

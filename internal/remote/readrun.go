@@ -34,7 +34,7 @@ func (r *localReader) ReadRun(ctx context.Context, req *RunRequest, run *Run) er
 	if req.From > req.To {
 		return fmt.Errorf("read %s: block range %d..%d", req.Path, req.From, req.To)
 	}
-	codec, err := r.codecs.get(req.Alg, req.Level)
+	codec, err := r.codecs.Get(req.Alg, req.Level)
 	if err != nil {
 		return err
 	}
@@ -42,12 +42,16 @@ func (r *localReader) ReadRun(ctx context.Context, req *RunRequest, run *Run) er
 		return err
 	}
 	job := runJob{localReader: r, ctx: ctx, req: req, run: run, codec: codec}
+	span := job.span
+	if req.Compressed != nil {
+		span = job.spanImages
+	}
 	for from := req.From; !run.EOF; {
 		lo, hi := job.wanted(from)
 		if lo == hi {
 			break
 		}
-		if err := job.span(lo, hi); err != nil {
+		if err := span(lo, hi); err != nil {
 			return err
 		}
 		from = hi
@@ -121,6 +125,12 @@ func (j *runJob) page(block uint32, page []byte) error {
 			return err
 		}
 	}
+	return j.keep(block, page, check)
+}
+
+// keep stores the frame of a page that was found good, unless the floor drops
+// it.
+func (j *runJob) keep(block uint32, page []byte, check pgdata.PageCheck) error {
 	run := j.run
 	run.Pages++
 	zero := check.Status == pgdata.PageZero
@@ -135,7 +145,11 @@ func (j *runJob) page(block uint32, page []byte) error {
 		return err
 	}
 	h := blockfile.Header{LSN: check.LSN, Block: block, Pos: int32(pos)}
-	if !zero {
+	switch {
+	case zero:
+	case j.req.Compressed != nil:
+		h.Checksum = j.req.imageSum(block, page)
+	default:
 		h.Checksum = check.Computed
 	}
 	run.Headers = append(run.Headers, h)
@@ -208,14 +222,16 @@ func (j *runJob) pack(block uint32, page []byte) error {
 }
 
 // pause waits before a repeated read and notices the end of ctx.
-func (j *runJob) pause(attempt int) error {
-	if d := j.host.wait(attempt); d > 0 {
+func (j *runJob) pause(attempt int) error { return j.host.pause(j.ctx, attempt) }
+
+func (h *local) pause(ctx context.Context, attempt int) error {
+	if d := h.wait(attempt); d > 0 {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		select {
-		case <-j.ctx.Done():
+		case <-ctx.Done():
 		case <-t.C:
 		}
 	}
-	return context.Cause(j.ctx)
+	return context.Cause(ctx)
 }

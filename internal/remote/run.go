@@ -26,6 +26,9 @@ type RunRequest struct {
 	// segment number times blocks per segment. The page checksum covers it.
 	FirstBlock uint32
 	Rules      pgdata.PageRules
+	// Compressed is set for a row-compressed relation. Alg must not be None
+	// then: the format wants its images packed.
+	Compressed *CompressedFile
 	// Alg and Level choose the codec; None and Undefined store raw pages.
 	Alg   compress.Algorithm
 	Level int
