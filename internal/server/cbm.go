@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"gsprobackup/internal/ptrack"
 	"gsprobackup/internal/usererr"
 	"gsprobackup/internal/wal"
 )
@@ -15,13 +16,10 @@ import (
 //
 //	g, ok := conn.Flavor().(server.OpenGauss)
 type OpenGauss interface {
-	// CBMTrackedLocation is the LSN up to which WAL has been turned into
-	// changed block maps, and the server's own text for it, which has to be
-	// given back to CBMChangedBlocks. It fails when tracking never ran.
-	CBMTrackedLocation(ctx context.Context) (wal.LSN, string, error)
-	// CBMChangedBlocks calls f for every relation fork changed between start
-	// and the location text end, in no order. f must not keep c.Blocks.
-	CBMChangedBlocks(ctx context.Context, start wal.LSN, end string, f func(CBMChange) error) error
+	// CBM is the changed block tracking. CBMTrackedLocation fails when it
+	// never ran; its text has to be given back to CBMChangedBlocks, whose
+	// rows come in no order and are streamed.
+	ptrack.CBM
 	// LogicalSlots lists the logical replication slots of subscriptions
 	// (--backup-pg-replslot).
 	LogicalSlots(ctx context.Context) ([]LogicalSlot, error)
@@ -31,17 +29,6 @@ type OpenGauss interface {
 
 var _ OpenGauss = (*openGauss)(nil)
 
-// CBMChange is one row of pg_cbm_get_changed_block (spec/server.md §2.3).
-type CBMChange struct {
-	Path string
-	// Count is the number of blocks in Blocks; 0 for dropped, created and
-	// truncated relations.
-	Count uint64
-	// Blocks are decimal block numbers of the whole relation, separated by
-	// ", ". Empty when Count is 0.
-	Blocks []byte
-}
-
 // LogicalSlot is a logical slot and the oldest WAL it needs.
 type LogicalSlot struct {
 	Name       string
@@ -50,7 +37,9 @@ type LogicalSlot struct {
 
 const (
 	sqlCBMTracked = "SELECT pg_cbm_tracked_location()"
-	sqlCBMChanged = "SELECT path,changed_block_number,changed_block_list FROM pg_cbm_get_changed_block($1, $2)"
+	// C asks for the first three columns only and so misses truncations.
+	sqlCBMChanged = "SELECT path,changed_block_number,changed_block_list,rel_dropped,rel_created,rel_truncated,truncate_blocknum" +
+		" FROM pg_cbm_get_changed_block($1, $2)"
 	// The missing blank before WHERE is C's.
 	sqlLogicalSlots = "SELECT slot_name, restart_lsn FROM pg_catalog.pg_get_replication_slots()" +
 		"WHERE slot_type = 'logical' AND plugin = 'pgoutput'"
@@ -73,7 +62,7 @@ func (g *openGauss) CBMTrackedLocation(ctx context.Context) (wal.LSN, string, er
 	return lsn, text, nil
 }
 
-func (g *openGauss) CBMChangedBlocks(ctx context.Context, start wal.LSN, end string, f func(CBMChange) error) error {
+func (g *openGauss) CBMChangedBlocks(ctx context.Context, start wal.LSN, end string, f func(ptrack.CBMRow) error) error {
 	var fErr error
 	err := g.c.Each(ctx, sqlCBMChanged, []string{start.String(), end}, func(row [][]byte) error {
 		fErr = cbmRow(row, f)
@@ -86,17 +75,30 @@ func (g *openGauss) CBMChangedBlocks(ctx context.Context, start wal.LSN, end str
 		serverText(err), sqlCBMChanged)
 }
 
-func cbmRow(row [][]byte, f func(CBMChange) error) error {
-	if len(row) != 3 {
-		return fmt.Errorf("read changed blocks: %d columns, want 3", len(row))
+// cbmRow decodes a row of pg_cbm_get_changed_block (spec/server.md §2.3).
+func cbmRow(row [][]byte, f func(ptrack.CBMRow) error) error {
+	if len(row) != 7 {
+		return fmt.Errorf("read changed blocks: %d columns, want 7", len(row))
 	}
-	ch := CBMChange{Path: string(row[0]), Blocks: row[2]}
+	r := ptrack.CBMRow{
+		Path: string(row[0]), Blocks: row[2],
+		Dropped: isTrue(row[3]), Created: isTrue(row[4]), Truncated: isTrue(row[5]),
+	}
 	var err error
-	if ch.Count, err = strconv.ParseUint(string(row[1]), 10, 64); err != nil {
-		return fmt.Errorf("read changed blocks of %q: %w", ch.Path, err)
+	if r.Count, err = strconv.ParseUint(string(row[1]), 10, 64); err != nil {
+		return fmt.Errorf("read changed blocks of %q: %w", r.Path, err)
 	}
-	return f(ch)
+	if r.Truncated {
+		length, err := strconv.ParseUint(string(row[6]), 10, 32)
+		if err != nil {
+			return fmt.Errorf("read truncation of %q: %w", r.Path, err)
+		}
+		r.TruncateBlock = uint32(length)
+	}
+	return f(r)
 }
+
+func isTrue(text []byte) bool { return string(text) == "t" }
 
 func (g *openGauss) LogicalSlots(ctx context.Context) ([]LogicalSlot, error) {
 	rows, err := g.c.Query(ctx, sqlLogicalSlots)

@@ -3,13 +3,15 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"gsprobackup/internal/ptrack"
 )
 
 // TestGaussStatements compares with the statements of a recorded C backup
@@ -228,11 +230,15 @@ func TestGaussCBM(t *testing.T) {
 		switch sql {
 		case "SELECT pg_cbm_tracked_location()":
 			return [][]string{{tracked}}, nil
-		case "SELECT path,changed_block_number,changed_block_list FROM pg_cbm_get_changed_block($1, $2)":
+		case sqlCBMChanged:
 			if !slices.Equal(args, []string{"0/4A000028", "00000000/4B000028"}) {
 				return nil, &pgproto3.ErrorResponse{Severity: "ERROR", Code: "22023", Message: "there is a gap"}
 			}
-			return [][]string{{"base/1/2", "3", "0, 5, 134999"}, {"base/1/3", "0", null}}, nil
+			return [][]string{
+				{"base/1/2", "3", "0, 5, 134999", "f", "f", "f", null},
+				{"base/1/3", "0", null, "t", "f", "f", null},
+				{"base/1/4", "0", null, "f", "t", "t", "17"},
+			}, nil
 		case "SELECT slot_name, restart_lsn FROM pg_catalog.pg_get_replication_slots()WHERE slot_type = 'logical' AND plugin = 'pgoutput'":
 			return [][]string{{"s1", "0/100"}, {"s2", null}}, nil
 		}
@@ -245,21 +251,26 @@ func TestGaussCBM(t *testing.T) {
 		t.Fatalf("tracked %v, %v", lsn, err)
 	}
 	var got []string
-	collect := func(ch CBMChange) error {
-		got = append(got, ch.Path+" "+strconv.FormatUint(ch.Count, 10)+" "+string(ch.Blocks))
+	collect := func(r ptrack.CBMRow) error {
+		got = append(got, fmt.Sprintf("%s %d %q dropped %v created %v truncated %v %d", r.Path, r.Count, r.Blocks, r.Dropped, r.Created, r.Truncated, r.TruncateBlock))
 		return nil
 	}
 	if err := g.CBMChangedBlocks(t.Context(), 0x4A000028, text, collect); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"base/1/2 3 0, 5, 134999", "base/1/3 0 "}; !slices.Equal(got, want) {
+	want := []string{
+		`base/1/2 3 "0, 5, 134999" dropped false created false truncated false 0`,
+		`base/1/3 0 "" dropped true created false truncated false 0`,
+		`base/1/4 0 "" dropped false created true truncated true 17`,
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("changes %q", got)
 	}
 	wantText(t, g.CBMChangedBlocks(t.Context(), 1, text, collect), "query failed: ERROR:  there is a gap\n"+
-		" query was: SELECT path,changed_block_number,changed_block_list FROM pg_cbm_get_changed_block($1, $2)\n"+
+		" query was: "+sqlCBMChanged+"\n"+
 		"Please check the replication slots, if it has slots useless,delete it and try again.")
 	stop := errors.New("stop")
-	if err := g.CBMChangedBlocks(t.Context(), 0x4A000028, text, func(CBMChange) error { return stop }); !errors.Is(err, stop) {
+	if err := g.CBMChangedBlocks(t.Context(), 0x4A000028, text, func(ptrack.CBMRow) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("callback's error: %v", err)
 	}
 	slots, err := g.LogicalSlots(t.Context())
