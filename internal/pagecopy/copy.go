@@ -51,9 +51,10 @@ type Kind uint8
 
 // The kinds of files.
 const (
-	Plain   Kind = iota // byte by byte, holes kept
-	Pages               // page by page into a blockfile
-	Control             // pg_control, spec/formats.md §9.2
+	Plain       Kind = iota // byte by byte, holes kept
+	Pages                   // page by page into a blockfile
+	Control                 // pg_control, spec/formats.md §9.2
+	DoubleWrite             // emptied if known, else like Plain; pgdata.EmptyDoubleWrite
 )
 
 // Task is one file to copy: SourceDir/Path on the source to DestDir/Path in
@@ -71,9 +72,12 @@ type Task struct {
 	// For Kind Pages:
 	Alg        compress.Algorithm // Undefined: the one of Options
 	FirstBlock uint32             // see remote.RunRequest
-	Map        *ptrack.PageMap    // blocks to copy; nil: all
-	Floor      remote.Floor       // leaves out unchanged pages
-	// For Kind Plain: Known says that the parent backup has the file with
+	// Compressed is set for a row-compressed relation; Size is then that of
+	// its logical blocks.
+	Compressed *remote.CompressedFile
+	Map        *ptrack.PageMap // blocks to copy; nil: all
+	Floor      remote.Floor    // leaves out unchanged pages
+	// For Kind Plain and DoubleWrite: Known says that the parent backup has the file with
 	// content KnownCRC; if that is still so, nothing is stored.
 	Known    bool
 	KnownCRC uint32
@@ -239,6 +243,8 @@ func (w *worker) do(u unit) error {
 		return w.report(u.task, Result{Alg: compress.None, Blocks: u.task.Blocks(), Partial: partialTail(u.task)})
 	case u.task.Kind == Control:
 		return w.copyControl(u.task)
+	case u.task.Kind == DoubleWrite:
+		return w.copyDoubleWrite(u.task)
 	}
 	return w.copyPlain(u.task)
 }

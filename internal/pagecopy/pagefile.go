@@ -45,6 +45,10 @@ func (e *engine) newPageFile(t *Task) *pageFile {
 	if f.alg == compress.Undefined {
 		f.alg = e.Alg
 	}
+	if t.Compressed != nil && (f.alg == compress.None || f.alg == compress.Undefined) {
+		// The images are mostly empty (spec/formats.md §5.3).
+		f.alg = compress.PGLZ
+	}
 	f.turn.L = &f.mu
 	return f
 }
@@ -104,7 +108,8 @@ func nextRun(t *Task, at uint32) (from, to uint32) {
 func (w *worker) copyRun(u unit) error {
 	req := remote.RunRequest{
 		Path: u.task.source(), From: u.from, To: u.to, Map: u.task.Map, Floor: u.task.Floor,
-		FirstBlock: u.task.FirstBlock, Rules: w.Rules, Alg: u.file.alg, Level: w.Level,
+		FirstBlock: u.task.FirstBlock, Compressed: u.task.Compressed,
+		Rules: w.Rules, Alg: u.file.alg, Level: w.Level,
 	}
 	run := <-w.spareRuns
 	err := w.reader.ReadRun(w.ctx, &req, run)

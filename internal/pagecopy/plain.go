@@ -66,6 +66,13 @@ func (w *worker) copyPlain(t *Task) error {
 	if errors.Is(err, remote.ErrVanished) {
 		return w.report(t, Result{Outcome: Vanished, Alg: compress.None})
 	}
+	return w.finishPlain(&sink, err)
+}
+
+// finishPlain gives a copied file its length and sends it to the disk. err is
+// what went wrong while it was copied.
+func (w *worker) finishPlain(sink *plainSink, err error) error {
+	t := sink.task
 	if err == nil && sink.off > sink.written {
 		err = sink.out.Truncate(sink.off)
 	}

@@ -47,6 +47,8 @@ type Source interface {
 	// ReadFile reads a small file of at most max bytes; a longer one is an
 	// error with fsx.ErrTooLarge inside.
 	ReadFile(ctx context.Context, path string, max int64) ([]byte, error)
+	// ReadAt reads n bytes of a file, fewer at its end, and tells its size.
+	ReadAt(ctx context.Context, path string, off int64, n int) (b []byte, size int64, err error)
 	// CompressedInfo describes a row-compressed relation file. Damage is a
 	// *pgdata.CorruptionError.
 	CompressedInfo(ctx context.Context, path string) (CompressedInfo, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"syscall"
 	"time"
@@ -42,6 +43,27 @@ func (h *local) ReadFile(ctx context.Context, path string, max int64) ([]byte, e
 		return nil, vanished(err)
 	}
 	return b, nil
+}
+
+func (h *local) ReadAt(ctx context.Context, path string, off int64, n int) ([]byte, int64, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, 0, err
+	}
+	f, err := h.fs.Open(path)
+	if err != nil {
+		return nil, 0, vanished(err)
+	}
+	defer f.Close() // read only
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	b := make([]byte, n)
+	n, err = f.ReadAt(b, off)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b[:n], fi.Size(), err
 }
 
 // vanished marks the errors that mean "gone" with ErrVanished.
