@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -19,7 +20,7 @@ func (b *bench) large(ctx context.Context) error {
 	if _, err := b.source.CreateLoadTables(ctx, lt); err != nil {
 		return err
 	}
-	if _, err := b.source.SQL(ctx, "postgres", "CHECKPOINT"); err != nil {
+	if err := b.dropWAL(ctx); err != nil {
 		return err
 	}
 	bytes, err := size(b.source.DataDir)
@@ -33,10 +34,21 @@ func (b *bench) large(ctx context.Context) error {
 	fmt.Printf("\n## Large: PostgreSQL %s, pgbench-like, %.1f GB (made in %v), page checksums, %s\n\n",
 		b.source.Version, gb(bytes), time.Since(begin).Round(time.Second), b.cacheNote())
 	fmt.Printf("Speed is relative to `cp -a` and to `pg_basebackup` (2.00 = twice as fast). RSS floor of the measurement: %s.\n\n", mb(floor))
-	fmt.Println("| command | time | × cp -a | × pg_basebackup | cpu | peak RSS | stored |")
-	fmt.Println("|---|---|---|---|---|---|---|")
+	fmt.Println("| command | time | × cp -a | × cp and sync | × pg_basebackup | cpu | peak RSS | stored |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
 
-	var base, basebackup result
+	base, err := b.copyTree(ctx, `cp -a "$1" "$2"`)
+	if err != nil {
+		return err
+	}
+	synced, err := b.copyTree(ctx, copyAndSync)
+	if err != nil {
+		return err
+	}
+	basebackup, err := b.basebackup(ctx)
+	if err != nil {
+		return err
+	}
 	row := func(name string, r result) {
 		other := "-"
 		if basebackup.wall != 0 {
@@ -46,19 +58,9 @@ func (b *bench) large(ctx context.Context) error {
 		if r.stored != 0 {
 			stored = fmt.Sprintf("%.2f GB", gb(r.stored))
 		}
-		fmt.Printf("| %s | %.1f s | %s | %s | %.1f s | %s | %s |\n", name, r.wall.Seconds(), ratio(base, r), other, r.cpu.Seconds(), mb(r.rss), stored)
-	}
-	if base, err = b.copyTree(ctx, `cp -a "$1" "$2"`); err != nil {
-		return err
-	}
-	if basebackup, err = b.basebackup(ctx); err != nil {
-		return err
+		fmt.Printf("| %s | %.1f s | %s | %s | %s | %.1f s | %s | %s |\n", name, r.wall.Seconds(), ratio(base, r), ratio(synced, r), other, r.cpu.Seconds(), mb(r.rss), stored)
 	}
 	row("`cp -a`", base)
-	synced, err := b.copyTree(ctx, `cp -a "$1" "$2" && find "$2" -type f -exec sync {} +`)
-	if err != nil {
-		return err
-	}
 	row("`cp -a` and sync of each file", synced)
 	if basebackup.wall != 0 {
 		row("`pg_basebackup -X stream -c fast`", basebackup)
@@ -71,6 +73,28 @@ func (b *bench) large(ctx context.Context) error {
 	return nil
 }
 
+// dropWAL makes the server remove the WAL of the load: cp -a would copy it and a
+// backup does not, which would flatter the backup.
+func (b *bench) dropWAL(ctx context.Context) error {
+	for _, sql := range []string{
+		"ALTER SYSTEM SET max_wal_size = '64MB'", "ALTER SYSTEM SET min_wal_size = '32MB'",
+		"SELECT pg_reload_conf()", "CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT",
+	} {
+		if _, err := b.source.SQL(ctx, "postgres", sql); err != nil {
+			return err
+		}
+	}
+	all, err := size(b.source.DataDir)
+	if err != nil {
+		return err
+	}
+	wal, err := size(filepath.Join(b.source.DataDir, "pg_wal"))
+	if err == nil && wal > max(all/10, 128<<20) {
+		err = fmt.Errorf("drop WAL: %s of %s are still WAL", mb(wal), mb(all))
+	}
+	return err
+}
+
 func (b *bench) algorithm(ctx context.Context, alg string, row func(string, result)) error {
 	for _, j := range []int{1, 2} {
 		r, err := b.backup(ctx, "--compress-algorithm="+alg, "-j", strconv.Itoa(j), "--no-validate")
@@ -78,6 +102,13 @@ func (b *bench) algorithm(ctx context.Context, alg string, row func(string, resu
 			return err
 		}
 		row(fmt.Sprintf("backup FULL %s -j%d --no-validate", alg, j), r)
+	}
+	if alg == "none" { // the counterpart of a bare cp
+		r, err := b.backup(ctx, "-j", "2", "--no-validate", "--no-sync")
+		if err != nil {
+			return err
+		}
+		row("backup FULL none -j2 --no-validate --no-sync", r)
 	}
 	r, err := b.backup(ctx, "--compress-algorithm="+alg, "-j", "2")
 	if err != nil {

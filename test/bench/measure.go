@@ -110,6 +110,9 @@ func (b *bench) restore(ctx context.Context, extra ...string) (result, error) {
 	})
 }
 
+// copyAndSync is cp as durable as a backup tool.
+const copyAndSync = `cp -a "$1" "$2" && find "$2" -type f -exec sync {} +`
+
 // copyTree copies the data directory with a shell command that gets source and
 // target as $1 and $2.
 func (b *bench) copyTree(ctx context.Context, script string) (result, error) {

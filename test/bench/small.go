@@ -36,7 +36,7 @@ func (b *bench) small(ctx context.Context) error {
 		fmt.Printf("| %s | %.1f s | %s | %.1f s | %s |\n", name, r.wall.Seconds(), ratio(base, r), r.cpu.Seconds(), mb(r.rss))
 	}
 	row("`cp -a`", base)
-	synced, err := b.copyTree(ctx, `cp -a "$1" "$2" && find "$2" -type f -exec sync {} +`)
+	synced, err := b.copyTree(ctx, copyAndSync)
 	if err != nil {
 		return err
 	}
