@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // files compares the list with what is stored: nothing missing, nothing
@@ -125,7 +126,7 @@ func (c *check) bigFile(e *entry, rel string) {
 var (
 	databaseMapRE   = regexp.MustCompile(`^(\{"dbOid":"[1-9][0-9]*", "datname":".+"\}\n)*$`)
 	tablespaceMapRE = regexp.MustCompile(`^([1-9][0-9]* /.*\n)*$`)
-	tablespaceRE    = regexp.MustCompile(`(?m)^([0-9]+) `)
+	tablespaceRE    = regexp.MustCompile(`(?m)^([0-9]+) (.*)$`)
 	labelRE         = regexp.MustCompile(`^START WAL LOCATION: (` + lsnRE + `) \(file [0-9A-F]{24}\)\nCHECKPOINT LOCATION: ` + lsnRE + `\nBACKUP METHOD: (pg_start_backup|streamed)\n` +
 		`BACKUP FROM: (master|primary|standby)\nSTART TIME: .+\nLABEL: .* with pg_probackup\n(START TIMELINE: [0-9]+\n)?$`)
 )
@@ -137,13 +138,16 @@ func (c *check) lines(rel, rule string, data []byte, re *regexp.Regexp) {
 }
 
 // tablespaces: each tablespace of the map must be in the list, with content
-// unless the C tool wrote it (§7.7).
+// unless the C tool wrote it. That of a relative tablespace is listed below
+// pg_location (§7.7).
 func (c *check) tablespaces(b *backup, rel string, data []byte) {
 	for _, m := range tablespaceRE.FindAllSubmatch(data, -1) {
 		dir, found, inside := "pg_tblspc/"+string(m[1]), false, false
 		for _, e := range b.entries {
+			parent := filepath.Dir(e.path)
+			relative := strings.HasPrefix(parent, "pg_location/") && strings.HasSuffix(string(m[2]), "/"+parent)
 			found = found || e.external == 0 && e.path == dir
-			inside = inside || e.external == 0 && filepath.Dir(e.path) == dir
+			inside = inside || e.external == 0 && (parent == dir || relative)
 		}
 		if !found {
 			c.bad(rel, "§8.2", "%s is not listed", dir)

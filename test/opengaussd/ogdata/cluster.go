@@ -29,6 +29,8 @@ type Options struct {
 	// RealSegments keeps the real segment-page files (3 × 128 MiB, mostly
 	// holes) next to the small ones made here.
 	RealSegments bool
+	// NoRowCompressed leaves row-compressed relations out.
+	NoRowCompressed bool
 	// NoDoubleWrite leaves the sparse 2 × 256 MiB double-write files out.
 	NoDoubleWrite bool
 	// Now is the server's clock; nil means time.Now.
@@ -123,7 +125,7 @@ func (c *Cluster) wanted(path string) bool {
 	case "global/pg_dw_0", "global/pg_dw_single":
 		return !c.opts.NoDoubleWrite
 	}
-	return true
+	return !c.opts.NoRowCompressed || !strings.HasSuffix(path, "_compress")
 }
 
 // Close closes the WAL; the files stay.

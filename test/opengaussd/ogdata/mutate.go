@@ -74,10 +74,10 @@ func (c *Cluster) populate() error {
 			return err
 		}
 	}
-	l.packed = &compressedRel{relation: *rel(16450, heap), chunk: 1024}
-	l.packed.rel = 16450
-	if err := errors.Join(c.createCompressed(l.packed), c.writeCompressed(l.packed, false, span(0, 140)...), c.writeCompressed(l.packed, true, 3, 130)); err != nil {
-		return err
+	if !c.opts.NoRowCompressed {
+		if err := c.makePacked(rel(16450, heap)); err != nil {
+			return err
+		}
 	}
 	if c.opts.BigRelation {
 		if err := c.makeBorder(rel(16600, heap)); err != nil {
@@ -91,6 +91,13 @@ func (c *Cluster) populate() error {
 		return err
 	}
 	return nil
+}
+
+// makePacked makes a row-compressed relation of two extents.
+func (c *Cluster) makePacked(r *relation) error {
+	p := &compressedRel{relation: *r, chunk: 1024}
+	c.life.packed = p
+	return errors.Join(c.createCompressed(p), c.writeCompressed(p, false, span(0, 140)...), c.writeCompressed(p, true, 3, 130))
 }
 
 // makeBorder makes a relation that fills its first segment, mostly with pages
@@ -209,6 +216,9 @@ func (c *Cluster) segmentPages() error {
 // the border of an extent.
 func (c *Cluster) rowCompressed() error {
 	r := c.life.packed
+	if r == nil {
+		return nil
+	}
 	n := uint32(len(r.pages))
 	return errors.Join(
 		c.writeCompressed(r, false, 3, uint32(c.rng.IntN(int(n))), n, n+1),
