@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gsprobackup/internal/catalog/lock"
+	"gsprobackup/internal/event"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/usererr"
 )
@@ -31,6 +32,14 @@ func (i *Instance) WALDir() string { return i.walDir }
 
 // ConfigPath is the path of pg_probackup.conf.
 func (i *Instance) ConfigPath() string { return filepath.Join(i.dir, ConfigName) }
+
+// WithSink is the same instance with another receiver of warnings, for those
+// who read the catalog a second time.
+func (i *Instance) WithSink(sink event.Sink) *Instance {
+	other := *i
+	other.sink = sink
+	return &other
+}
 
 // LoadConfig reads the instance's file into cfg; an unknown key is an error.
 func (i *Instance) LoadConfig(cfg *Config) error {
@@ -201,29 +210,6 @@ func LockBackup(ctx context.Context, locker *lock.Locker, b *Backup, intent lock
 		return nil, usererr.Wrap(err, "Cannot lock backup %s directory", b.ID)
 	}
 	return k, err
-}
-
-// Deleting is emitted before a backup is deleted. C tool: INFO
-// `Delete: %s %s` with ID and recovery time.
-type Deleting struct{ Backup Backup }
-
-// DeleteBackup removes a locked backup in the C tool's order: the control file
-// says DELETING while the rest goes, and is last but the directory. What an
-// interrupted run leaves can be deleted again.
-func (i *Instance) DeleteBackup(ctx context.Context, b *Backup) error {
-	i.sink.Emit(Deleting{Backup: *b})
-	if !b.Unreadable && b.Mode != ModeInvalid {
-		if err := i.SetStatus(b, StatusDeleting); err != nil {
-			return fmt.Errorf("mark backup %s as being deleted: %w", b.ID, err)
-		}
-	}
-	if err := fsx.RemoveTree(ctx, i.fs, b.Dir); err != nil {
-		return fmt.Errorf("delete backup %s: %w", b.ID, err)
-	}
-	if err := i.fs.SyncDir(i.dir); err != nil {
-		return fmt.Errorf("delete backup %s: %w", b.ID, err)
-	}
-	return nil
 }
 
 // RemoveInstance deletes all backups of i, its WAL archive, its configuration

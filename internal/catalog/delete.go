@@ -1,0 +1,124 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/usererr"
+)
+
+// Deleting is emitted before a backup is deleted. C tool: INFO
+// `Delete: %s %s` with ID and recovery time.
+type Deleting struct{ Backup Backup }
+
+// FileDeleting is emitted before each file and directory of a backup goes;
+// Done counts this one. C tool: INFO `Progress: (%d/%d). Delete file "%s"`
+// with --progress.
+type FileDeleting struct {
+	Path        string
+	Done, Total int
+}
+
+// DeleteBackup removes a locked backup in the C tool's order: the control file
+// says DELETING while the rest goes, and is last but the directory
+// (spec/formats.md §1.6). What an interrupted run leaves can be deleted again.
+func (i *Instance) DeleteBackup(ctx context.Context, b *Backup) error {
+	i.sink.Emit(Deleting{Backup: *b})
+	err := i.MarkDeleting(b)
+	if errors.Is(err, syscall.ENOSPC) {
+		err = i.disown(b)
+	}
+	if err != nil {
+		return err
+	}
+	err = i.removeFiles(ctx, b.Dir)
+	switch {
+	case err == nil:
+		err = i.fs.SyncDir(i.dir)
+	case ctx.Err() != nil:
+		return usererr.Wrap(err, "interrupted during delete backup")
+	}
+	if err != nil {
+		return fmt.Errorf("delete backup %s: %w", b.ID, err)
+	}
+	return nil
+}
+
+// MarkDeleting sets a backup's status to DELETING, durably. From then on no
+// tool takes it for a good one.
+func (i *Instance) MarkDeleting(b *Backup) error {
+	if b.Unreadable || b.Mode == ModeInvalid {
+		return nil
+	}
+	if err := i.SetStatus(b, StatusDeleting); err != nil {
+		return fmt.Errorf("mark backup %s as being deleted: %w", b.ID, err)
+	}
+	return nil
+}
+
+// disown removes the control file first: on a full disk there is no room for
+// one that says DELETING, and a good one must not outlive the files.
+func (i *Instance) disown(b *Backup) error {
+	if err := i.removeIfThere(b.ControlPath()); err != nil {
+		return fmt.Errorf("delete backup %s: %w", b.ID, err)
+	}
+	if err := i.fs.SyncDir(b.Dir); err != nil {
+		return fmt.Errorf("delete backup %s: %w", b.ID, err)
+	}
+	return nil
+}
+
+// removeFiles removes a tree in descending order of the paths, which is leaf
+// first. What somebody adds meanwhile goes at the end.
+func (i *Instance) removeFiles(ctx context.Context, dir string) error {
+	names, err := listTree(ctx, i.fs, dir, nil)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) })
+	for n, name := range names {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		i.sink.Emit(FileDeleting{Path: name, Done: n + 1, Total: len(names)})
+		err := i.fs.Remove(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
+	return fsx.RemoveTree(ctx, i.fs, dir)
+}
+
+// listTree appends dir and everything below it. Symbolic links are not
+// followed.
+func listTree(ctx context.Context, fsys fsx.FS, dir string, names []string) ([]string, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	entries, err := fsys.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return names, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	names = append(names, dir)
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		if !e.IsDir() {
+			names = append(names, name)
+			continue
+		}
+		if names, err = listTree(ctx, fsys, name, names); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
