@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "in use", catalog: golden.Mixed, id: "TOWAGR",
-			prepare: func(w *world) { w.must(os.WriteFile(w.path("TOWAGJ", "backup.pid"), []byte("1\n"), 0o600)) },
+			prepare: func(w *world) { w.hold("TOWAGJ") },
 			want:    "Cannot lock backup TOWAGJ directory",
 		},
 		{

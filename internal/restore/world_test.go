@@ -2,7 +2,10 @@ package restore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -126,6 +129,22 @@ func (w *world) flip(id, rel string, at int) {
 	w.must(err)
 	raw[at] ^= 0x10
 	w.must(os.WriteFile(w.path(id, rel), raw, 0o600))
+}
+
+// hold locks a backup for a process that lives and is ours, as another run
+// would be.
+func (w *world) hold(id string) {
+	w.t.Helper()
+	cmd := exec.Command("cat") // until its input ends
+	in, err := cmd.StdinPipe()
+	w.must(err)
+	w.must(cmd.Start())
+	w.t.Cleanup(func() {
+		if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.must(os.WriteFile(w.path(id, "backup.pid"), fmt.Appendf(nil, "%d\n", cmd.Process.Pid), 0o600))
 }
 
 // put makes a file on the machine.

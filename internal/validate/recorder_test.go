@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +70,22 @@ func (w *world) replace(id, rel, old, new string) {
 		}
 		return []byte(strings.Replace(string(b), old, new, 1))
 	})
+}
+
+// hold locks a backup for a process that lives and is ours, as another run
+// would be.
+func (w *world) hold(id string) {
+	w.t.Helper()
+	cmd := exec.Command("cat") // until its input ends
+	in, err := cmd.StdinPipe()
+	w.must(err)
+	w.must(cmd.Start())
+	w.t.Cleanup(func() {
+		if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.must(os.WriteFile(w.path(id, "backup.pid"), fmt.Appendf(nil, "%d\n", cmd.Process.Pid), 0o600))
 }
 
 func (w *world) instance() *catalog.Instance {
