@@ -64,8 +64,8 @@ var ErrHeld = errors.New("backup is locked by another process")
 
 // Intent tells what the lock is wanted for.
 type Intent struct {
-	// Destructive commands respect readers in backup_ro.pid, and need a
-	// writable directory. Others go on without a lock file on a read-only
+	// Destructive commands respect readers in backup_ro.pid and backups that
+	// build upon this one (Share), and need a writable directory. Others go on without a lock file on a read-only
 	// file system, where nothing can change.
 	Destructive bool
 	// WithoutSpace grants the lock without a file when the disk is full, so
@@ -87,6 +87,7 @@ type Locker struct {
 
 type heldFile struct {
 	file  fsx.File // nil when granted without a file
+	dir   fsx.File // of a destructive command: the directory, flocked
 	count int
 }
 
@@ -109,21 +110,36 @@ func (l *Locker) Acquire(ctx context.Context, dir, backup string, intent Intent)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	path := filepath.Join(dir, FileName)
-	if h := l.held[path]; h != nil {
-		h.count++
-		return &Lock{l: l, path: path}, nil
+	h := l.held[path]
+	if h == nil {
+		f, err := l.take(ctx, path, backup, intent)
+		if err != nil {
+			return nil, err
+		}
+		h = &heldFile{file: f}
 	}
-	f, err := l.take(ctx, path, backup, intent)
-	if err != nil {
-		return nil, err
-	}
-	if f != nil && intent.Destructive {
-		if err := l.checkReaders(filepath.Join(dir, SharedFileName), backup); err != nil {
-			return nil, errors.Join(err, l.drop(path, f))
+	if intent.Destructive && h.dir == nil {
+		if err := l.alone(dir, backup, h); err != nil {
+			if h.count == 0 {
+				err = errors.Join(err, l.drop(path, h.file))
+			}
+			return nil, err
 		}
 	}
-	l.held[path] = &heldFile{file: f, count: 1}
+	h.count++
+	l.held[path] = h
 	return &Lock{l: l, path: path}, nil
+}
+
+// alone makes sure that nobody reads a locked backup or builds upon it.
+func (l *Locker) alone(dir, backup string, h *heldFile) (err error) {
+	if h.file != nil {
+		if err := l.checkReaders(filepath.Join(dir, SharedFileName), backup); err != nil {
+			return err
+		}
+	}
+	h.dir, err = l.exclude(dir, backup)
+	return err
 }
 
 // Release gives the lock back and removes the file. A second call does
@@ -137,7 +153,7 @@ func (k *Lock) Release() (err error) {
 			return
 		}
 		delete(k.l.held, k.path)
-		err = k.l.drop(k.path, h.file)
+		err = errors.Join(k.l.drop(k.path, h.file), closeDir(h.dir))
 	})
 	return err
 }

@@ -35,7 +35,9 @@ func (osProcesses) signal0(pid int) error { return unix.Kill(pid, 0) }
 var errLocked = errors.New("file is flocked")
 
 // tryFlock takes the flock of f if the file system has one; it does not wait.
-func tryFlock(f fsx.File) error {
+func tryFlock(f fsx.File) error { return flock(f, unix.LOCK_EX) }
+
+func flock(f fsx.File, how int) error {
 	conn, ok := f.(syscall.Conn)
 	if !ok {
 		return nil // a test double
@@ -47,7 +49,7 @@ func tryFlock(f fsx.File) error {
 	var lockErr error
 	if err := raw.Control(func(fd uintptr) {
 		for {
-			lockErr = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB)
+			lockErr = unix.Flock(int(fd), how|unix.LOCK_NB)
 			if !errors.Is(lockErr, unix.EINTR) {
 				return
 			}
