@@ -13,7 +13,6 @@ import (
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pagecopy"
-	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/usererr"
 )
 
@@ -110,9 +109,9 @@ func (r *run) tasks(l *listing) []pagecopy.Task {
 		switch {
 		case it.IsDatafile:
 			t.Kind, t.Mode = pagecopy.Pages, 0o600
-			t.FirstBlock = r.layout.AbsoluteBlock(it.class, 0)
-		case it.Path == pgdata.ControlPath && it.ExternalDir == 0:
-			t.Kind = pagecopy.Control
+			t.FirstBlock, t.Compressed = r.layout.AbsoluteBlock(it.class, 0), it.compressed
+		default:
+			t.Kind = r.plainKind(it)
 		}
 		tasks = append(tasks, t)
 	}

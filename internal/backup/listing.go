@@ -27,6 +27,8 @@ type listed struct {
 	source string // absolute path on the host
 	size   int64  // bytes at listing time
 	class  pgdata.FileClass
+	// compressed is set for a row-compressed relation.
+	compressed *remote.CompressedFile
 
 	// What the copy found out.
 	vanished     bool
@@ -47,6 +49,9 @@ func (r *run) list(ctx context.Context) (*listing, error) {
 	}
 	if len(l.items) < minimalEntries {
 		return nil, usererr.New("PGDATA is almost empty. Either it was concurrently deleted or gs_probackup do not possess sufficient permissions to list PGDATA content")
+	}
+	if err := r.describeCompressed(ctx, &l); err != nil {
+		return nil, err
 	}
 	for _, it := range l.items {
 		if isDir(it.Mode) {

@@ -136,6 +136,9 @@ func renderBackupStop(c *console, e event.Event) bool {
 		c.logf("Found prior LSN: %s", e.Record)
 	case backup.StreamFinished:
 		c.logf("finished streaming WAL at %s (timeline %d)", e.LSN, e.Timeline)
+	case backup.MinRecoveryPoint:
+		c.logf("Current minRecPoint %s", e.Current)
+		c.logf("Setting minRecPoint to %s", e.Set)
 	case backup.RecoveryTimeSearch:
 		c.logf("Getting the Recovery Time from WAL")
 		c.openingSegment(0, e.Segment)

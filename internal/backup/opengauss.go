@@ -1,0 +1,73 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/pagecopy"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/remote"
+)
+
+// What is special about the files of an openGauss data directory.
+
+// extentMoves is where the server takes notes about row-compressed extents it
+// is putting in order.
+const extentMoves = "global/pg_dw_ext_chunk"
+
+// describeCompressed asks the host for the logical size and the parameters of
+// every row-compressed relation in the list. Such a file counts with its
+// logical size everywhere (spec/formats.md §3.6, §4.2).
+func (r *run) describeCompressed(ctx context.Context, l *listing) error {
+	if r.layout.Family != pgdata.OpenGauss {
+		return nil
+	}
+	for i := range l.items {
+		it := &l.items[i]
+		if !it.IsDatafile {
+			continue
+		}
+		class := r.layout.Classify(it.Path)
+		if class.Kind != pgdata.KindCompressed {
+			continue
+		}
+		info, err := r.deps.Host.CompressedInfo(ctx, path.Join(r.opts.PGData, it.Path))
+		if errors.Is(err, remote.ErrVanished) {
+			it.vanished = true
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("list data directory: %w", err)
+		}
+		it.size = int64(info.Blocks) * pgdata.BlockSize
+		it.Compressed = &contentlist.CompressedInfo{ChunkSize: int(info.ChunkSize), Algorithm: int(info.Algorithm)}
+		it.compressed = &remote.CompressedFile{
+			Layout: info.Layout, Rel: class.Rel, Segno: class.Segno,
+			MoveDir: path.Join(r.opts.PGData, extentMoves),
+		}
+	}
+	l.items = slices.DeleteFunc(l.items, func(it listed) bool { return it.vanished })
+	return nil
+}
+
+// plainKind is how a file is copied that is no data file.
+func (r *run) plainKind(it *listed) pagecopy.Kind {
+	switch {
+	case it.ExternalDir != 0:
+	case it.Path == pgdata.ControlPath:
+		return pagecopy.Control
+	case r.isDoubleWrite(it):
+		return pagecopy.DoubleWrite
+	}
+	return pagecopy.Plain
+}
+
+// isDoubleWrite finds the files whose content nobody needs. Unlike others they
+// are stored the same each time, so their modification time means nothing.
+func (r *run) isDoubleWrite(it *listed) bool {
+	return it.ExternalDir == 0 && path.Dir(it.Path) == "global" && r.layout.Classify(it.Path).Form == pgdata.FormDoubleWrite
+}
