@@ -1,7 +1,9 @@
 package restore_test
 
 import (
+	"fmt"
 	"os"
+	"strconv"
 	"testing"
 
 	"gsprobackup/internal/restore"
@@ -40,6 +42,43 @@ func TestNewestBackup(t *testing.T) {
 	w := newWorld(t, golden.Mixed)
 	w.must(w.run(w.options("")))
 	w.compare("TOWAGR")
+}
+
+// Blocks behind the end of a relation that was truncated stay out.
+func TestTruncatedRelation(t *testing.T) {
+	t.Parallel()
+	for _, blocks := range []int{1, 60, 121} {
+		t.Run(strconv.Itoa(blocks), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, golden.Mixed)
+			w.editList("TOWAGR", `"segno":"0","n_blocks":"131"`, fmt.Sprintf(`"segno":"0","n_blocks":"%d"`, blocks))
+			opts := w.options("TOWAGR")
+			opts.NoValidate = true
+			w.must(w.run(opts))
+			w.compare("TOWAGR")
+			fi, err := os.Stat(w.m.Path(pgdata + "/base/16384/16394"))
+			w.must(err)
+			if fi.Size() != int64(blocks)*8192 {
+				t.Errorf("%d bytes", fi.Size())
+			}
+		})
+	}
+}
+
+// Only what lies in the data directory moves with it: pg_location may be part
+// of any other path.
+func TestTablespaceElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, golden.Mixed)
+	const location = "/home/omm/pg_location/elsewhere"
+	w.must(os.WriteFile(w.path("TOWAGR", "database/tablespace_map"), []byte("16386 "+location+"\n"), 0o600))
+	opts := w.options("TOWAGR")
+	opts.NoValidate = true
+	w.must(w.run(opts))
+	w.compare("TOWAGR")
+	if got, err := os.Readlink(w.m.Path(pgdata + "/pg_tblspc/16386")); err != nil || got != location {
+		t.Errorf("link to %s, %v", got, err)
+	}
 }
 
 func TestSkipExternalDirs(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"slices"
@@ -120,6 +121,20 @@ func (w *world) setControl(id, key, value string) {
 	}
 	_, rest, _ = strings.Cut(rest, "\n")
 	w.must(os.WriteFile(name, []byte(before+"\n"+key+" = "+value+"\n"+rest), 0o600))
+}
+
+// editList changes one text of the list and lets the control file know its CRC.
+func (w *world) editList(id, old, new string) {
+	w.t.Helper()
+	name := w.path(id, "backup_content.control")
+	raw, err := os.ReadFile(name)
+	w.must(err)
+	if strings.Count(string(raw), old) != 1 {
+		w.t.Fatalf("%q is in the list %d times", old, strings.Count(string(raw), old))
+	}
+	raw = []byte(strings.Replace(string(raw), old, new, 1))
+	w.must(os.WriteFile(name, raw, 0o600))
+	w.setControl(id, "content-crc", fmt.Sprint(crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli))))
 }
 
 // flip turns one bit of a stored file.

@@ -101,13 +101,8 @@ func (c *check) settle(s catalog.Status, e event.Event) error {
 // acceptable refuses backups of programs and servers that are not known.
 func (c *check) acceptable() (pgdata.Layout, error) {
 	b := c.backup
-	v, err := versionNumber(b.ProgramVersion)
-	if err != nil {
+	if err := CheckProgram(b); err != nil {
 		return pgdata.Layout{}, err
-	}
-	if v > maxVersion {
-		return pgdata.Layout{}, usererr.New("gs_probackup binary version is %s, but backup %s version is %s. gs_probackup do not guarantee to be forward compatible. Please upgrade gs_probackup binary.",
-			catalog.ProgramVersion, b.ID, b.ProgramVersion)
 	}
 	return LayoutOf(b)
 }

@@ -278,3 +278,17 @@ func TestControlIsCompared(t *testing.T) {
 		})
 	}
 }
+
+// What older releases counted is their own.
+func TestCountersOfOldReleases(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, golden.Mixed)
+	w.setControl("TOWAGE", "data-bytes", "1")
+	w.edit("TOWAGE", "backup.control", func(b []byte) []byte {
+		before, _, _ := strings.Cut(string(b), "\n#Database Storage type")
+		return []byte(before)
+	})
+	if said, ok := w.files("TOWAGE", validate.Options{SkipBlockValidation: true}); !ok {
+		t.Error(said)
+	}
+}
