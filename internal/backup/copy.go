@@ -97,19 +97,23 @@ func (r *run) makeDirs(l *listing) error {
 // the listing.
 func (r *run) tasks(l *listing) []pagecopy.Task {
 	tasks := make([]pagecopy.Task, 0, len(l.items))
+	dest := make([]string, len(r.opts.ExternalDirs)+1) // shared by all tasks
+	for n := range dest {
+		dest[n] = r.backup.EntryDir(n)
+	}
 	for i := range l.items {
 		it := &l.items[i]
 		if isDir(it.Mode) {
 			continue
 		}
 		t := pagecopy.Task{
-			Item: i, SourceDir: r.sourceDir(it), DestDir: r.backup.EntryDir(it.ExternalDir),
+			Item: i, SourceDir: r.sourceDir(it), DestDir: dest[it.ExternalDir],
 			Path: it.Path, Size: it.size, Mode: it.Mode,
 		}
 		switch {
 		case it.IsDatafile:
 			t.Kind, t.Mode = pagecopy.Pages, 0o600
-			t.FirstBlock, t.Compressed = r.layout.AbsoluteBlock(it.class, 0), it.compressed
+			t.FirstBlock, t.Compressed = it.firstBlock, it.compressed
 		default:
 			t.Kind = r.plainKind(it)
 		}
@@ -165,12 +169,11 @@ func (r *run) noteResult(it *listed, res pagecopy.Result) {
 	}
 	e := &it.Entry
 	e.Size, e.CRC, e.CompressAlg = res.Size, res.CRC, res.Alg
-	it.uncompressed = res.Copied
 	if e.IsDatafile {
 		e.NBlocks = int(res.Blocks)
 		e.NHeaders, e.HdrCRC, e.HdrOff, e.HdrSize = res.Headers.N, res.Headers.CRC, res.Headers.Off, int(res.Headers.Size)
 		if res.Partial != 0 {
-			r.emit(InvalidFileSize{Path: it.source, Size: it.size})
+			r.emit(InvalidFileSize{Path: path.Join(r.sourceDir(it), it.Path), Size: it.size})
 		}
 	}
 	if e.CompressAlg == compress.Undefined {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"gsprobackup/internal/catalog/contentlist"
@@ -21,18 +22,15 @@ const directoryBytes = 4096
 const minimalEntries = 100
 
 // listed is one entry of the source: what goes into the content list, and
-// where the bytes are.
+// what the copy needs. There may be very many, so it holds nothing that can be
+// found out again.
 type listed struct {
 	contentlist.Entry
-	source string // absolute path on the host
-	size   int64  // bytes at listing time
-	class  pgdata.FileClass
+	size       int64  // bytes at listing time
+	firstBlock uint32 // of a data file: number of its first block in the relation
 	// compressed is set for a row-compressed relation.
 	compressed *remote.CompressedFile
-
-	// What the copy found out.
-	vanished     bool
-	uncompressed int64 // bytes of the source that are stored
+	vanished   bool // while it was copied
 }
 
 // listing is everything that belongs into a backup.
@@ -89,7 +87,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 				r.emit(HiddenSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
 			}
 			if rule.Action != pgdata.DirSkip {
-				l.items = append(l.items, directoryItem(r.opts.PGData, fi, rule.DBOid))
+				l.items = append(l.items, directoryItem(fi, rule.DBOid))
 			}
 		case remote.KindFile:
 			class := layout.Classify(fi.Path)
@@ -98,7 +96,9 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 			}
 			if class.Kind != pgdata.KindSkip {
 				forks.Add(fi.Path, class)
-				l.items = append(l.items, fileItem(r.opts.PGData, fi, class))
+				it := fileItem(fi, class)
+				it.firstBlock = layout.AbsoluteBlock(class, 0)
+				l.items = append(l.items, it)
 			}
 		default:
 			r.emit(SpecialSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
@@ -108,13 +108,9 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 	if err != nil {
 		return fmt.Errorf("list data directory: %w", err)
 	}
-	kept := l.items[:0]
-	for _, it := range l.items {
-		if !forks.Drops(it.Path, it.class) {
-			kept = append(kept, it)
-		}
-	}
-	l.items = kept
+	l.items = slices.DeleteFunc(l.items, func(it listed) bool {
+		return !isDir(it.Mode) && forks.Drops(it.Path, layout.Classify(it.Path))
+	})
 	return nil
 }
 
@@ -130,11 +126,11 @@ func (r *run) listExternal(ctx context.Context, l *listing, n int, root string) 
 			w.skip(fi.Path)
 			r.emit(HiddenSkipped{Path: full})
 		case fi.Kind == remote.KindDir:
-			it := directoryItem(root, fi, 0)
+			it := directoryItem(fi, 0)
 			it.ExternalDir = n
 			l.items = append(l.items, it)
 		case fi.Kind == remote.KindFile:
-			it := fileItem(root, fi, pgdata.FileClass{})
+			it := fileItem(fi, pgdata.FileClass{})
 			it.ExternalDir = n
 			l.items = append(l.items, it)
 		default:
@@ -148,15 +144,14 @@ func (r *run) listExternal(ctx context.Context, l *listing, n int, root string) 
 	return nil
 }
 
-func directoryItem(root string, fi remote.FileInfo, dbOid uint32) listed {
+func directoryItem(fi remote.FileInfo, dbOid uint32) listed {
 	return listed{
-		Entry:  contentlist.Entry{Path: fi.Path, Mode: fi.Mode, DBOid: dbOid},
-		source: path.Join(root, fi.Path),
-		size:   fi.Size,
+		Entry: contentlist.Entry{Path: fi.Path, Mode: fi.Mode, DBOid: dbOid},
+		size:  fi.Size,
 	}
 }
 
-func fileItem(root string, fi remote.FileInfo, class pgdata.FileClass) listed {
+func fileItem(fi remote.FileInfo, class pgdata.FileClass) listed {
 	return listed{
 		Entry: contentlist.Entry{
 			Path:       fi.Path,
@@ -165,9 +160,7 @@ func fileItem(root string, fi remote.FileInfo, class pgdata.FileClass) listed {
 			DBOid:      class.DBOid,
 			Segno:      int(class.Segno),
 		},
-		source: path.Join(root, fi.Path),
-		size:   fi.Size,
-		class:  class,
+		size: fi.Size,
 	}
 }
 

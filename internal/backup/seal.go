@@ -40,6 +40,7 @@ func (r *run) seal(ctx context.Context) error {
 	if err := r.pin(); err != nil {
 		return err
 	}
+	r.source, r.written = nil, nil // validation reads the list from the disk
 	if err := r.validate(ctx); err != nil {
 		return err
 	}
