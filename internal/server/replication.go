@@ -27,14 +27,14 @@ type ReplConn struct {
 // ConnectReplication opens a replication connection to the same server with
 // the password found for c.
 func (c *Conn) ConnectReplication(ctx context.Context) (*ReplConn, error) {
-	var first error
+	var first, last error
 	ports := c.d.replicationPorts()
 	for _, port := range ports {
 		l, err := c.d.dial(ctx, target{port: port, replication: true})
 		if err == nil {
 			return &ReplConn{d: c.d, link: l, Port: port}, nil
 		}
-		if first == nil {
+		if last = err; first == nil {
 			first = err
 		}
 		// A wrong password must not be tried twice: misses lock the account.
@@ -44,10 +44,21 @@ func (c *Conn) ConnectReplication(ctx context.Context) (*ReplConn, error) {
 		}
 	}
 	var ue *usererr.Error
-	if len(ports) > 1 && errors.As(first, &ue) && ue.Hint == "" {
-		ue.Hint = fmt.Sprintf("no replication connection on port %d, nor on port %d", ports[0], ports[1])
+	if len(ports) > 1 && first != last && errors.As(first, &ue) {
+		// C's error is about the first port; what the other one said, such as
+		// that it wants the first, belongs to the cause.
+		ue.Hint = strings.TrimSpace(fmt.Sprintf("no replication connection on port %d, nor on port %d: %s", ports[0], ports[1], lastReason(last)))
 	}
 	return nil, first
+}
+
+// lastReason is what the server or the network said, without C's frame.
+func lastReason(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return formatPgError(pg)
+	}
+	return err.Error()
 }
 
 // replicationPorts lists the ports to try. openGauss: C goes to the given port

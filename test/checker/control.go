@@ -54,7 +54,7 @@ var controlLayout = []controlLine{
 	{"xlog-block-size", "8192", true, false},
 	{"checksum-version", "[01]", true, false},
 	{"program-version", `\d+\.\d+\.\d+`, true, false},
-	{"server-version", `9\.2|1[2-9]`, true, false},
+	{"server-version", `9\.2|1[2-9]`, false, false}, // not known when the login failed
 	{"", "", true, false},
 	{"#Result backup info", "", true, false},
 	{"timelineid", numRE, true, false},
@@ -152,6 +152,9 @@ func (c *check) controlLines(rel, text string, values map[string]string) {
 func (c *check) controlValues(rel string, b *backup) {
 	v := b.values
 	b.status, b.mode, b.serverVersion, b.compressAlg = v["status"], v["backup-mode"], v["server-version"], v["compress-alg"]
+	if b.finished() && b.serverVersion == "" {
+		c.bad(rel, "§3.1", "server-version is missing")
+	}
 	b.stream, b.fromReplica = v["stream"] == "true", v["from-replica"] == "true"
 	b.parent = v["parent-backup-id"]
 	b.checksumVersion, _ = strconv.ParseUint(v["checksum-version"], 10, 32)
