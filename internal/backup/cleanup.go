@@ -94,6 +94,7 @@ func (r *run) close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("disconnect: %w", err))
 		}
 	}
+	errs = append(errs, r.parent.release())
 	if r.lock != nil {
 		if err := r.lock.Release(); err != nil {
 			errs = append(errs, err)

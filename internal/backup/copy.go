@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pagecopy"
-	"gsprobackup/internal/usererr"
 )
 
 // copyAndStop is what happens while the server is in backup mode.
@@ -37,6 +37,9 @@ func (r *run) copyAndStop(ctx context.Context) error {
 	}
 	r.source = l
 	r.databases = databases
+	if err := r.findChanges(ctx, l); err != nil {
+		return err
+	}
 	slices.SortStableFunc(l.items, func(a, b listed) int { return cmp.Compare(a.size, b.size) })
 	if err := r.makeDirs(l); err != nil {
 		return err
@@ -52,7 +55,8 @@ func (r *run) copyAndStop(ctx context.Context) error {
 }
 
 // checkSpace refuses to begin what cannot fit: the estimate is the size of the
-// uncompressed data (spec/server.md §3.1 step 13).
+// uncompressed data (spec/server.md §3.1 step 13). An increment is estimated
+// later, by what has changed; the C tool asks for room for a FULL.
 func (r *run) checkSpace(l *listing) error {
 	r.backup.PGDataBytes = l.bytes
 	space, err := r.deps.FS.Statfs(r.backup.Dir)
@@ -60,8 +64,8 @@ func (r *run) checkSpace(l *listing) error {
 		return fmt.Errorf("get free disk space: %w", err)
 	}
 	r.emit(DataDirectory{BackupDir: r.backup.Dir, Space: space, Estimated: l.bytes})
-	if space.Avail() < l.bytes {
-		return usererr.New("There is not enough remaining disk space for backup, please clean it up and try again")
+	if r.parent == nil && space.Avail() < l.bytes {
+		return noSpace()
 	}
 	return nil
 }
@@ -117,6 +121,7 @@ func (r *run) tasks(l *listing) []pagecopy.Task {
 		default:
 			t.Kind = r.plainKind(it)
 		}
+		r.leaveOut(it, &t)
 		tasks = append(tasks, t)
 	}
 	return tasks
@@ -133,6 +138,9 @@ func (r *run) sourceDir(it *listed) string {
 func (r *run) copyFiles(ctx context.Context, l *listing) (err error) {
 	began := r.deps.Now()
 	tasks := r.tasks(l)
+	if err := r.checkNeed(tasks); err != nil {
+		return err
+	}
 	r.emit(CopyStarted{Files: len(tasks), Threads: max(r.opts.Threads, 1)})
 	defer func() {
 		if err != nil && ctx.Err() == nil {
@@ -175,6 +183,9 @@ func (r *run) noteResult(it *listed, res pagecopy.Result) {
 		if res.Partial != 0 {
 			r.emit(InvalidFileSize{Path: path.Join(r.sourceDir(it), it.Path), Size: it.size})
 		}
+	}
+	if res.Outcome == pagecopy.Unchanged || it.known && res.Size == 0 && res.Blocks > 0 {
+		e.Size = contentlist.SizeUnchanged
 	}
 	if e.CompressAlg == compress.Undefined {
 		e.CompressAlg = compress.None

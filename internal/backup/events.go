@@ -189,3 +189,54 @@ type StreamIdentified struct {
 	LSN      wal.LSN
 	Timeline wal.Timeline
 }
+
+// LatestFull, NoParent, ParentChosen and ParentMissing follow the choice of
+// the backup that an increment builds upon.
+type LatestFull struct{ ID catalog.ID }
+
+// NoParent tells why a backup is passed over.
+type NoParent struct {
+	ID     catalog.ID
+	Fault  ParentFault
+	Status catalog.Status // for BadStatus
+	Other  catalog.ID     // the ancestor, for MissingAncestor and BadAncestor
+}
+
+// ParentFault is what is wrong with a backup as a parent.
+type ParentFault int
+
+// The faults. BadAncestor names the oldest ancestor that is not good.
+const (
+	BadStatus ParentFault = iota
+	MissingAncestor
+	BadAncestor
+)
+
+// ParentChosen names the parent.
+type ParentChosen struct{ ID catalog.ID }
+
+// ParentMissing says there is no backup to build upon.
+type ParentMissing struct{ Timeline wal.Timeline }
+
+// ChangeRange is the WAL an increment covers.
+type ChangeRange struct {
+	Timeline           wal.Timeline
+	ParentStart, Start wal.LSN
+}
+
+// PagemapStarted, PagemapEnd and PagemapDone frame the search for changed
+// blocks. Text is the end of the range as the server writes it.
+type PagemapStarted struct{ From wal.LSN }
+
+// PagemapEnd tells up to where changes are known.
+type PagemapEnd struct{ Text string }
+
+// PagemapDone closes the search.
+type PagemapDone struct{ Elapsed time.Duration }
+
+// TrackingBehind says the server has not found all changes yet.
+type TrackingBehind struct{ At, Want wal.LSN }
+
+// ClusterYounger says the data directory was restored or copied after the
+// parent backup was taken, so that all data files are copied.
+type ClusterYounger struct{ Parent catalog.ID }

@@ -27,6 +27,8 @@ const minimalEntries = 100
 type listed struct {
 	contentlist.Entry
 	size       int64  // bytes at listing time
+	modified   int64  // Unix seconds
+	known      bool   // a data file that the parent backup has
 	firstBlock uint32 // of a data file: number of its first block in the relation
 	// compressed is set for a row-compressed relation.
 	compressed *remote.CompressedFile
@@ -160,7 +162,7 @@ func fileItem(fi remote.FileInfo, class pgdata.FileClass) listed {
 			DBOid:      class.DBOid,
 			Segno:      int(class.Segno),
 		},
-		size: fi.Size,
+		size: fi.Size, modified: fi.MTime.Unix(),
 	}
 }
 

@@ -33,6 +33,12 @@ type run struct {
 	timeline wal.Timeline
 	stream   *stream
 
+	// startLSN is the position the server answered; backup.StartLSN may lie
+	// before it (slots).
+	startLSN wal.LSN
+	parent   *parent     // nil for a FULL
+	diff     *difference // nil for a FULL
+
 	// inBackupMode is set from the moment the server may be in backup mode
 	// on our behalf.
 	inBackupMode bool
@@ -80,11 +86,14 @@ func (r *run) take(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		r.connect,
 		r.checkServer,
+		r.findParent,
+		r.checkChangeSource,
 		r.startServer,
 		func(ctx context.Context) error {
 			r.watch(ctx, cancel)
 			return r.startStream(ctx, cancel)
 		},
+		r.checkTimeline,
 		r.copyAndStop,
 		r.seal,
 	}
@@ -104,15 +113,12 @@ func (r *run) take(ctx context.Context) error {
 // create makes, locks and announces the backup directory.
 func (r *run) create(ctx context.Context) error {
 	o := &r.opts
-	if o.Mode != catalog.ModeFull {
-		return usererr.New("%s backups are not built into this binary", o.Mode)
-	}
 	now := r.deps.Now()
 	if err := checkExternalPaths(o.ExternalDirs, o.CatalogRoot); err != nil {
 		r.started(catalog.ID(now.Unix()))
 		return err
 	}
-	b, err := o.Instance.NewBackupDir(now, o.Mode, len(o.ExternalDirs))
+	b, err := o.Instance.NewBackupDir(now, o.Mode.Recorded(), len(o.ExternalDirs))
 	if err != nil {
 		return err
 	}

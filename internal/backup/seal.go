@@ -32,6 +32,9 @@ func (r *run) seal(ctx context.Context) error {
 	if err := r.syncRest(); err != nil {
 		return err
 	}
+	if err := r.checkEnd(); err != nil {
+		return err
+	}
 	r.backup.Status = catalog.StatusDone
 	r.setEnd()
 	if err := r.saveControl(); err != nil {

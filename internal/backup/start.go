@@ -27,11 +27,14 @@ func (r *run) startServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.backup.StartLSN = lsn
+	r.startLSN, r.backup.StartLSN = lsn, lsn
 	if err := r.slots(ctx); err != nil {
 		return err
 	}
-	return r.saveControl()
+	if err := r.saveControl(); err != nil {
+		return err
+	}
+	return r.linkParent()
 }
 
 // slots finds the logical slots to include. Their WAL must be in the backup,

@@ -8,25 +8,46 @@ import (
 // Mode is how a backup was taken.
 type Mode int
 
-// The modes of openGauss; PAGE and DELTA do not exist there.
+// The modes. ModeDelta is a way to take a backup, no mode of one: to whoever
+// reads it, it is a PTRACK backup, which the C tool knows (Recorded).
 const (
 	ModeInvalid Mode = iota // unreadable control file
 	ModeFull
 	ModePtrack
+	ModeDelta
 )
 
-// String is the form in backup.control; empty for ModeInvalid.
+// Recorded is the mode in backup.control of a backup taken this way.
+func (m Mode) Recorded() Mode {
+	if m == ModeDelta {
+		return ModePtrack
+	}
+	return m
+}
+
+// String is the form in messages, and but for ModeDelta in backup.control;
+// empty for ModeInvalid.
 func (m Mode) String() string {
 	switch m {
 	case ModeFull:
 		return "FULL"
 	case ModePtrack:
 		return "PTRACK"
+	case ModeDelta:
+		return "DELTA"
 	}
 	return ""
 }
 
-// ParseMode finds a mode by prefix, in any case.
+// MatchMode finds the mode a user typed for -b, by prefix in any case.
+func MatchMode(s string) (Mode, error) {
+	if optvalue.MatchPrefix(s, "delta") == 0 {
+		return ModeDelta, nil
+	}
+	return ParseMode(s)
+}
+
+// ParseMode finds a mode of a control file by prefix, in any case.
 func ParseMode(s string) (Mode, error) {
 	switch optvalue.MatchPrefix(s, "full", "ptrack") {
 	case 0:

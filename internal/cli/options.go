@@ -98,7 +98,7 @@ const (
 )
 
 func setMode(o *options, value string) (err error) {
-	o.Mode, err = catalog.ParseMode(value)
+	o.Mode, err = catalog.MatchMode(value)
 	return err
 }
 

@@ -8,7 +8,7 @@ import (
 // renderBackup has the words for events of internal/backup, in the C tool's
 // order (spec/cli.md §10.6). A long switch is split by phase.
 func renderBackup(c *console, e event.Event) bool {
-	return renderBackupStart(c, e) || renderBackupCopy(c, e) || renderBackupStop(c, e) || renderBackupEnd(c, e)
+	return renderBackupStart(c, e) || renderBackupParent(c, e) || renderBackupCopy(c, e) || renderBackupStop(c, e) || renderBackupEnd(c, e)
 }
 
 func renderBackupStart(c *console, e event.Event) bool {

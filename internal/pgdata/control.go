@@ -27,6 +27,7 @@ type controlLayout struct {
 	state, checkpoint, redo, tli        int
 	minRecovery, minRecoveryTLI         int // TLI 0: the family has none
 	backupStart, backupEnd, endRequired int
+	logHints                            int // 0: no such field
 	blcksz                              int // followed by relseg, xlog_blcksz, xlog_seg_size
 	checksum                            int // 0: no such field
 	crc, size                           int
@@ -39,7 +40,7 @@ func layoutFor(version uint32) (controlLayout, bool) {
 	pg := controlLayout{
 		family: PostgreSQL, state: 16, checkpoint: 32, redo: 40, tli: 48,
 		minRecovery: 136, minRecoveryTLI: 144, backupStart: 152, backupEnd: 160, endRequired: 168,
-		blcksz: 216, checksum: 252, crc: 288, size: 296,
+		logHints: 176, blcksz: 216, checksum: 252, crc: 288, size: 296,
 	}
 	switch version {
 	case 923: // openGauss, all releases
@@ -94,6 +95,10 @@ type Control struct {
 	XLogBlockSize uint32 // bytes
 	WALSegSize    uint32 // bytes, a power of two from 1 MiB to 1 GiB
 
+	// LogHints tells that changes of hint bits are logged even without
+	// checksums (wal_log_hints); openGauss has no such field.
+	LogHints bool
+
 	// DataChecksumVersion is not 0 if pages carry checksums; openGauss has no
 	// such field and always has them, so 1 there.
 	DataChecksumVersion uint32
@@ -145,6 +150,9 @@ func ParseControl(b []byte) (*Control, error) {
 	}
 	if l.minRecoveryTLI != 0 {
 		c.MinRecoveryTimeline = wal.Timeline(le.Uint32(b[l.minRecoveryTLI:]))
+	}
+	if l.logHints != 0 {
+		c.LogHints = b[l.logHints] != 0
 	}
 	if l.checksum != 0 {
 		c.DataChecksumVersion = le.Uint32(b[l.checksum:])

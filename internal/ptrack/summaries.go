@@ -47,18 +47,23 @@ const mainFork = 0
 // for relation 0.
 type PathOf func(tablespace, database, relation uint32) string
 
+// CheckSummarizer fails when summarize_wal is off.
+func CheckSummarizer(ctx context.Context, src Summarizer) error {
+	on, err := src.SummarizesWAL(ctx)
+	if err == nil && !on {
+		err = usererr.New("cannot find changed blocks, summarize_wal is off").
+			WithHint("set summarize_wal = on, reload, and take a FULL backup; or use -b DELTA, which needs no server setting")
+	}
+	return err
+}
+
 // FromSummaries waits until the server has summarized a range and reads it.
 func FromSummaries(ctx context.Context, src Summarizer, q Query, path PathOf) (*Changes, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	on, err := src.SummarizesWAL(ctx)
-	if err != nil {
+	if err := CheckSummarizer(ctx, src); err != nil {
 		return nil, err
-	}
-	if !on {
-		return nil, usererr.New("cannot find changed blocks, summarize_wal is off").
-			WithHint("set summarize_wal = on, reload, and take a FULL backup; or use -b DELTA, which needs no server setting")
 	}
 	at, err := q.until(ctx, q.End, src.SummarizedLSN)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {

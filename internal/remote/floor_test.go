@@ -21,15 +21,15 @@ func floorPages() []byte {
 	binary.LittleEndian.PutUint16(visible[10:], 4)
 	binary.LittleEndian.PutUint16(visible[8:], pgdata.PageChecksum(visible, 3, pgdata.PostgreSQL))
 	return slices.Concat(
-		soundPage(0, floorLSN-8, 0),      // old
-		soundPage(1, floorLSN, 1),        // changed
-		soundPage(2, 1, 2),               // LSN made up by an index build
-		visible,                          // old, marked all-visible
-		make([]byte, pageSize),           // zero
+		soundPage(0, floorLSN-8, 0),              // old
+		soundPage(1, floorLSN, 1),                // changed
+		soundPage(2, 1, 2),                       // LSN made up by an index build
+		visible,                                  // old, marked all-visible
+		make([]byte, pageSize),                   // zero
 		soundPage(5, uint64(pgdata.FirstLSN), 5), // the oldest real LSN
-		soundPage(6, 1<<32, 6),           // changed, high half of the LSN
-		soundPage(7, floorLSN-8, 7),      // old
-		soundPage(8, floorLSN-8, 8),      // old
+		soundPage(6, 1<<32, 6),                   // changed, high half of the LSN
+		soundPage(7, floorLSN-8, 7),              // old
+		soundPage(8, floorLSN-8, 8),              // old
 	)
 }
 
