@@ -38,7 +38,7 @@ func (r *run) reach(ctx context.Context) error {
 	})
 	switch {
 	case found:
-		r.emit(TargetReached{Time: last.Time, XID: last.XID, LSN: last.LSN})
+		r.emit(TargetReached(last))
 		return nil
 	case err != nil && !wal.Incomplete(err):
 		return fmt.Errorf("check archived WAL: %w", err)
@@ -47,7 +47,7 @@ func (r *run) reach(ctx context.Context) error {
 	if errors.As(err, &absent) {
 		r.emit(ArchiveSegmentAbsent{Name: absent.Name})
 	}
-	r.emit(RecoveryLimit{Time: last.Time, XID: last.XID, LSN: last.LSN})
+	r.emit(RecoveryLimit(last))
 	return t.unreachable()
 }
 
