@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"strings"
 	"testing"
 
 	"gsprobackup/test/checker"
@@ -17,6 +18,9 @@ func TestSmallCatalogsAreSound(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, p := range checker.Errors(list) {
+				if !c.HasWAL() && strings.HasPrefix(p.Rule, "§10") {
+					continue
+				}
 				t.Error(p)
 			}
 			if stats.Backups != len(c.Backups) || stats.Pages < 20 {
