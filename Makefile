@@ -30,8 +30,9 @@ test: vet servers
 # The whole catalogs of the real C tool in ../shared/golden: validate, restore,
 # compare each byte. Needs 6 GB of disk; fails without the recordings.
 golden:
-	go vet -tags golden ./test/golden
+	go vet -tags golden ./test/golden ./internal/backup
 	go test -tags golden -count=1 -timeout 15m -run TestWholeCatalogs ./test/golden
+	go test -tags golden -count=1 -timeout 15m -run TestGoldenFullWhole ./internal/backup
 
 vet:
 	go vet ./...
