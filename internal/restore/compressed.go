@@ -21,21 +21,25 @@ func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileWriter) (
 	if info.ChunkSize <= 0 || info.ChunkSize > 4096 || info.Algorithm < 0 || info.Algorithm > 0x7F {
 		return 0, usererr.New("restore file %s: impossible chunk size %d or algorithm %d", f.target, info.ChunkSize, info.Algorithm)
 	}
-	x := &extentBuilder{pageFile: f, dst: make([]byte, pgdata.ExtentSize)}
+	layout, ok := pgdata.ExtentsOf(info.ExtentPages)
+	if !ok {
+		return 0, usererr.New("restore file %s: extents of %d pages are not known", f.target, info.ExtentPages)
+	}
+	x := &extentBuilder{pageFile: f, dst: make([]byte, layout.Size())}
 	blocks := f.blockCount()
-	for first := uint32(0); first < blocks; first += pgdata.ExtentBlocks {
+	for first := uint32(0); first < blocks; first += layout.Blocks() {
 		if ctx.Err() != nil {
 			return written, context.Cause(ctx)
 		}
-		if err := x.load(first, min(pgdata.ExtentBlocks, blocks-first)); err != nil {
+		if err := x.load(first, min(layout.Blocks(), blocks-first)); err != nil {
 			return written, err
 		}
 		abs := uint32(f.entry.Segno)*pgdata.CompressedSegBlocks + first
-		used, err := pgdata.BuildExtent(x.dst, uint16(info.ChunkSize), uint8(info.Algorithm), abs, x.images)
+		used, err := layout.Build(x.dst, uint16(info.ChunkSize), uint8(info.Algorithm), abs, x.images)
 		if err != nil {
 			return written, fmt.Errorf("restore file %s: %w", f.target, err)
 		}
-		tail := pgdata.ExtentSize - pgdata.BlockSize
+		tail := len(x.dst) - pgdata.BlockSize
 		err = errors.Join(out.Data(x.dst[:used]), hole(out, tail-used), out.Data(x.dst[tail:]))
 		if err != nil {
 			return written, fmt.Errorf("restore file %s: %w", f.target, err)

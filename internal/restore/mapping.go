@@ -185,18 +185,18 @@ func (r *run) checkUnsavedTablespaces(ctx context.Context) error {
 	r.backups = backups
 	b, err := r.pick(false)
 	if err != nil {
-		return nil // choose reports it
+		return nil //nolint:nilerr // choose reports it
 	}
 	if r.layout, err = validate.LayoutOf(b); err != nil {
-		return nil
+		return nil //nolint:nilerr // what needs it reports it
 	}
 	list, missing, err := r.readTablespaceMap(b)
 	if err != nil || missing {
-		return nil
+		return nil //nolint:nilerr // what needs it reports it
 	}
 	saved, err := r.savedTablespaces(b)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // what needs it reports it
 	}
 	for _, t := range list {
 		if mapped(r.opts.Tablespaces, t.Path) != t.Path && !saved[t.Oid] {

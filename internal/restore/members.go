@@ -109,7 +109,7 @@ func scanHeaders(src io.Reader) ([]blockfile.Header, int64, error) {
 	var headers []blockfile.Header
 	for {
 		h, _, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return headers, r.Size(), nil
 		}
 		if err != nil {

@@ -169,7 +169,7 @@ func (c *pageChecker) checkPiece(d *dataFile, p *piece, s pageSettings) (bool, e
 		if err := blockfile.ReadFrames(d.src, d.headers, d.total, lo, hi, &c.run); err != nil {
 			d.unread.Store(true)
 			c.sink.Emit(FrameDamaged{Path: d.path, Err: err})
-			return false, nil
+			return false, nil //nolint:nilerr // damage is reported, not an error
 		}
 		p.crc = crc32c.Update(p.crc, c.run.Frames)
 		p.bytes += int64(len(c.run.Frames))
@@ -196,13 +196,13 @@ func (c *pageChecker) checkStream(d *dataFile, p *piece, codec compress.Codec, s
 	good := true
 	for {
 		h, payload, err := c.reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			d.unread.Store(true)
 			c.sink.Emit(FrameDamaged{Path: d.path, Err: err})
-			return false, nil
+			return false, nil //nolint:nilerr // damage is reported, not an error
 		}
 		if !s.CRCOnly {
 			good = c.checkPage(d, h.Block, payload, codec, s) && good

@@ -211,7 +211,7 @@ func (c *fileCheck) plainFile(ctx context.Context, path string, e *contentlist.E
 		return false, context.Cause(ctx)
 	case err != nil:
 		c.Sink.Emit(FileUnreadable{Path: path, Err: err})
-		return false, nil
+		return false, nil //nolint:nilerr // damage is reported, not an error
 	case crc != e.CRC:
 		c.Sink.Emit(FileCRC{Path: path, Found: crc, Expected: e.CRC})
 		return false, nil

@@ -238,7 +238,7 @@ func TestWALRecords(t *testing.T) {
 			text := strings.Join(said, "\n")
 			for _, want := range []string{
 				"INFO: Backup TOWAGR data files are valid",
-				"WARNING: There are not enough WAL records to consistenly restore backup TOWAGR from START LSN: 0/23000028 to STOP LSN: 0/230001E8",
+				"WARNING: There are not enough WAL records to consistenly restore backup TOWAGR from START LSN: 0/23000028 to STOP LSN: 0/230001E8", //nolint:misspell // the C tool's spelling
 				"WARNING: Backup TOWAGR WAL segments are corrupted",
 			} {
 				if !strings.Contains(text, want) {

@@ -156,7 +156,7 @@ var recorded = []struct {
 		// The first array of the cut map; C's was 14486's, too.
 		name:   "damage page_header_map [081]",
 		damage: func(w *world) { w.flip("TOWAGE", "page_header_map", 12) },
-		want: corruptFULL("WARNING: An error occured during metadata decompression for file \"*\": data error",
+		want: corruptFULL("WARNING: An error occured during metadata decompression for file \"*\": data error", //nolint:misspell // the C tool's spelling
 			"WARNING: Cannot get page headers for file \""+dir+"TOWAGE/database/*\""),
 		status: fullCorrupt, corrupt: true,
 	},

@@ -161,7 +161,7 @@ func (w *world) line(e event.Event) string {
 	case validate.WALSegmentAbsent:
 		return fmt.Sprintf("WARNING: WAL segment %q is absent", e.Path)
 	case validate.WALInsufficient:
-		return fmt.Sprintf("WARNING: There are not enough WAL records to consistenly restore backup %s from START LSN: %s to STOP LSN: %s", e.ID, e.Start, e.Stop)
+		return fmt.Sprintf("WARNING: There are not enough WAL records to consistenly restore backup %s from START LSN: %s to STOP LSN: %s", e.ID, e.Start, e.Stop) //nolint:misspell // the C tool's spelling
 	case validate.OrphanBadParent:
 		if e.Marked {
 			return fmt.Sprintf("WARNING: Backup %s is orphaned because his parent %s has status: %s", e.ID, e.Parent, e.ParentStatus)
@@ -211,7 +211,7 @@ func damageLine(e event.Event) string {
 	case validate.HeadersUnreadable:
 		return fmt.Sprintf("WARNING: Cannot open header file1 %q: %s\nWARNING: Cannot get page headers for file %q", e.MapPath, usererr.SystemText(e.Err), e.Path)
 	case validate.HeadersDamaged:
-		return fmt.Sprintf("WARNING: An error occured during metadata decompression for file %q: data error\nWARNING: Cannot get page headers for file %q", e.File, e.Path)
+		return fmt.Sprintf("WARNING: An error occured during metadata decompression for file %q: data error\nWARNING: Cannot get page headers for file %q", e.File, e.Path) //nolint:misspell // the C tool's spelling
 	case validate.ListCRC:
 		return fmt.Sprintf("WARNING: Invalid CRC of backup control file '%s': %d. Expected: %d", e.Path, e.Found, e.Expected)
 	case validate.ListUnreadable:
