@@ -134,6 +134,11 @@ func (r *run) leaveOut(it *listed, t *pagecopy.Task) {
 	switch {
 	case t.Kind == pagecopy.DoubleWrite:
 		t.Known, t.KnownCRC = true, known.crc
+	case it.Path == pgdata.TablespaceMapName && it.ExternalDir == 0:
+		// Every restore, C's too, reads the map in the backup it restores. The
+		// server writes it anew for each backup, mostly with the same content,
+		// and the parent's ID may be ahead of the clock: left to time and
+		// content it would go missing, and with it the links to tablespaces.
 	case t.Kind == pagecopy.Plain:
 		// The content decides; time and size only save the reading.
 		t.Known = it.modified <= int64(r.parent.ID) && it.size > 0 && (known.size < 0 || known.size == it.size)
