@@ -45,6 +45,9 @@ func (r *run) describeCompressed(ctx context.Context, l *listing) error {
 		}
 		it.size = int64(info.Blocks) * pgdata.BlockSize
 		it.Compressed = &contentlist.CompressedInfo{ChunkSize: int(info.ChunkSize), Algorithm: int(info.Algorithm)}
+		if info.Layout != pgdata.Extents129 {
+			it.Compressed.ExtentPages = info.Layout.Pages()
+		}
 		it.compressed = &remote.CompressedFile{
 			Layout: info.Layout, Rel: class.Rel, Segno: class.Segno,
 			MoveDir: path.Join(r.opts.PGData, extentMoves),

@@ -20,6 +20,8 @@ import (
 // is set on both kinds; the server's own copy has it clear.
 const (
 	blockMetaSize = 8
+	// 1 pglz, 2 zstd, 3 pgzstd, since 7.0 also 4 zlib
+	maxBlockAlgorithm = 4
 
 	pageVersionCommon = 5
 	pageVersionHeap   = 6
@@ -112,7 +114,7 @@ func compressedSize(img []byte, h *PageHeader) (int, bool) {
 	start := n + blockMetaSize
 	end := start + int(le.Uint16(img[n+4:]))
 	algorithm := le.Uint16(img[n+6:]) >> 2 & 0xF
-	if end == start || end > BlockSize || algorithm < 1 || algorithm > 3 {
+	if end == start || end > BlockSize || algorithm < 1 || algorithm > maxBlockAlgorithm {
 		return 0, false
 	}
 	return end, dataChecksum(img[start:end]) == le.Uint32(img[n:])

@@ -57,6 +57,18 @@ const (
 	Extents128                     // 128 pages: 7.0
 )
 
+// ExtentsOf finds the layout by the pages of an extent; 0 stands for the usual
+// 129.
+func ExtentsOf(pages int) (ExtentLayout, bool) {
+	switch pages {
+	case 0, 129:
+		return Extents129, true
+	case 128:
+		return Extents128, true
+	}
+	return 0, false
+}
+
 // Blocks is the number of logical blocks in an extent.
 func (l ExtentLayout) Blocks() uint32 {
 	if l == Extents128 {

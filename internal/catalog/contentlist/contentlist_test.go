@@ -135,7 +135,7 @@ func drawEntry(t *rapid.T) Entry {
 	if e.IsDatafile {
 		e.Segno = nat(40000)
 		if rapid.Bool().Draw(t, "rowcompressed") {
-			e.Compressed = &CompressedInfo{ChunkSize: nat(4096), Algorithm: nat(3)}
+			e.Compressed = &CompressedInfo{ChunkSize: nat(4096), Algorithm: nat(3), ExtentPages: nat(129)}
 		}
 	}
 	if rapid.Bool().Draw(t, "link") {

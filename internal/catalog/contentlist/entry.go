@@ -15,6 +15,7 @@
 //	 ,"segno":"<i32>"                                      data file
 //	 ,"compressedFile":"1","compressedChunkSize":"<i32>",
 //	  "compressedAlgorithm":"<i32>"                        row-compressed
+//	 ,"compressedExtentPages":"128"                        of openGauss 7.0
 //	 ,"linked":"<target>"                                  if known
 //	 ,"n_blocks":"<i32>"                                   > 0
 //	 ,"n_headers":"<i32>","hdr_crc":"<u32>","hdr_off":"<i64>",
@@ -83,6 +84,10 @@ type Entry struct {
 type CompressedInfo struct {
 	ChunkSize int // bytes: 512, 1024, 2048 or 4096
 	Algorithm int // 1 pglz, 2 zstd, 3 pgzstd
+	// ExtentPages is the number of pages in an extent, 0 for the usual 129.
+	// The key is not the C tool's, which skips what it does not know; lists
+	// of C do not tell.
+	ExtentPages int
 }
 
 // IsDir tells whether the entry is a directory.

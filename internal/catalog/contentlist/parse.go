@@ -57,6 +57,9 @@ func parseBehindPath(rest []byte) (e Entry, ok bool) {
 		e.Compressed = &CompressedInfo{ChunkSize: int(c.num(0, math.MaxInt32))}
 		c.want(`","compressedAlgorithm":"`)
 		e.Compressed.Algorithm = int(c.num(0, math.MaxInt32))
+		if c.has(`","compressedExtentPages":"`) {
+			e.Compressed.ExtentPages = int(c.num(0, math.MaxInt32))
+		}
 	}
 	if c.has(`","linked":"`) {
 		return c.linked(e)

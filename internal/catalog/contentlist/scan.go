@@ -33,6 +33,8 @@ func scanKeys(line []byte) (e Entry, err error) {
 		e.Compressed = &CompressedInfo{
 			Algorithm: int(f.num("compressedAlgorithm", true, 0, math.MaxInt32)),
 			ChunkSize: int(f.num("compressedChunkSize", true, 0, math.MaxInt32)),
+
+			ExtentPages: int(f.num("compressedExtentPages", false, 0, math.MaxInt32)),
 		}
 	}
 	e.Linked = f.text("linked", false)

@@ -90,6 +90,9 @@ func appendLine(b []byte, e *Entry) []byte {
 			b = append(b, `","compressedFile":"1`...)
 			b = appendInt(b, `","compressedChunkSize":"`, int64(c.ChunkSize))
 			b = appendInt(b, `","compressedAlgorithm":"`, int64(c.Algorithm))
+			if c.ExtentPages != 0 {
+				b = appendInt(b, `","compressedExtentPages":"`, int64(c.ExtentPages))
+			}
 		}
 	}
 	if e.Linked != "" {
