@@ -64,6 +64,9 @@ type Backup struct {
 	// Unreadable marks a backup whose control file could not be read; only
 	// ID (from the directory's name) and Dir are known. It can be deleted.
 	Unreadable bool
+	// NoControl marks an unreadable one that has no control file at all: what
+	// a killed backup or delete leaves, or a directory that is no backup.
+	NoControl bool
 }
 
 // NewBackup returns the control data of a backup that starts at id's second.
@@ -93,6 +96,7 @@ const (
 	ContentName     = "backup_content.control"
 	HeaderMapName   = "page_header_map"
 	DatabaseName    = "database"
+	DSSDataName     = "dssdata"
 	ExternalName    = "external_directories"
 	DatabaseMapName = "database_map"
 	ConfigName      = "pg_probackup.conf"

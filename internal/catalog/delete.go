@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gsprobackup/internal/catalog/lock"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/usererr"
 )
@@ -121,4 +122,29 @@ func listTree(ctx context.Context, fsys fsx.FS, dir string, names []string) ([]s
 		}
 	}
 	return names, nil
+}
+
+// ForeignFile looks into a backup's directory for a name that no backup has
+// and returns one, or "". A directory without control file may be anything;
+// the C tool takes it for a backup and removes it (spec/cli.md §13 row 8).
+func (i *Instance) ForeignFile(b *Backup) (string, error) {
+	entries, err := i.fs.ReadDir(b.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("list directory of backup %s: %w", b.ID, err)
+	}
+	own := []string{ControlName, ContentName, HeaderMapName, DatabaseName, DSSDataName, ExternalName, DatabaseMapName,
+		lock.FileName, lock.SharedFileName}
+	for _, e := range entries {
+		name := e.Name()
+		for _, suffix := range []string{".tmp", "tmp", "_tmp"} { // unfinished writes, C's included
+			name = strings.TrimSuffix(name, suffix)
+		}
+		if !slices.Contains(own, name) {
+			return e.Name(), nil
+		}
+	}
+	return "", nil
 }

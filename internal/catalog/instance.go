@@ -221,9 +221,9 @@ func (c *Catalog) RemoveInstance(ctx context.Context, i *Instance) (err error) {
 	}
 	locker := i.NewLocker()
 	for _, b := range list {
-		k, err := LockBackup(ctx, locker, b, lock.Intent{Destructive: true, WithoutSpace: true})
-		if err != nil {
-			return err
+		k, lockErr := LockBackup(ctx, locker, b, lock.Intent{Destructive: true, WithoutSpace: true})
+		if lockErr != nil {
+			return lockErr
 		}
 		defer func() { err = errors.Join(err, k.Release()) }()
 	}

@@ -3,7 +3,9 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,7 +69,7 @@ func (i *Instance) readBackup(dirName string) *Backup {
 	b, err := ReadControl(i.fs, path, i.sink)
 	if err != nil {
 		i.sink.Emit(ControlUnreadable{Path: path, Text: err.Error()})
-		return &Backup{ID: id, Dir: dir, Unreadable: true, DataBytes: unknownBytes, WALBytes: unknownBytes,
+		return &Backup{ID: id, Dir: dir, Unreadable: true, NoControl: errors.Is(err, fs.ErrNotExist), DataBytes: unknownBytes, WALBytes: unknownBytes,
 			BlockSize: BlockSize, XLogBlockSize: BlockSize}
 	}
 	b.Dir = dir

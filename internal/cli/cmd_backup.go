@@ -40,7 +40,10 @@ func backupCommand(s *session) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.runBackup(ctx, settings)
+		if err := s.runBackup(ctx, settings); err != nil || !settings.Retention.any() {
+			return err
+		}
+		return s.runRetention(ctx, r.instance, settings.Retention)
 	}))
 }
 
@@ -71,8 +74,8 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 		return backupSettings{}, usererr.New("Invalid value for '--ttl' option: more than 292 years")
 	}
 	retention := s.retentionSettings(r)
-	if retention.any() {
-		return backupSettings{}, notBuiltIn("Retention (--delete-expired, --merge-expired, --delete-wal)")
+	if retention.Merge && !retention.DryRun {
+		return backupSettings{}, notBuiltIn("Merging (--merge-expired)")
 	}
 	algorithm := cfg.CompressAlgorithm
 	if algorithm == compress.Undefined {

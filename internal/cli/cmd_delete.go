@@ -2,21 +2,72 @@ package cli
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/remove"
+	"gsprobackup/internal/retention"
 	"gsprobackup/internal/usererr"
 )
 
 func deleteCommand(s *session) *cobra.Command {
 	rules := commandRules{name: "delete", takesID: true, logged: true}
-	return newCommand("delete", "delete backups", s.command(rules, func(_ context.Context, r *request) error {
+	return newCommand("delete", "delete backups", s.command(rules, func(ctx context.Context, r *request) error {
 		if err := s.checkDelete(r); err != nil {
 			return err
 		}
-		return notBuiltIn("The command delete")
+		return s.deleteBackups(ctx, r)
 	}))
+}
+
+// deleteBackups does one of three things; -i may be followed by a purge of
+// WAL, --status ignores it (spec/cli.md §4.1).
+func (s *session) deleteBackups(ctx context.Context, r *request) error {
+	deps := remove.Deps{Instance: r.instance, Sink: s.console}
+	settings := s.retentionSettings(r)
+	switch {
+	case r.ID != 0:
+		err := remove.Backup(ctx, deps, remove.Options{ID: r.ID, DryRun: r.DryRun})
+		if err != nil || !settings.DeleteWAL {
+			return err
+		}
+		_, err = retention.PurgeWAL(ctx, s.retentionDeps(r.instance),
+			retention.WALOptions{Depth: settings.WALDepth, DryRun: r.DryRun})
+		return err
+	case r.Status != "":
+		status, _ := catalog.MatchStatus(r.Status) // checked before
+		return remove.Status(ctx, deps, remove.StatusOptions{Status: status, DryRun: r.DryRun})
+	}
+	return s.runRetention(ctx, r.instance, settings)
+}
+
+// runRetention is the retention run of delete and of backup.
+func (s *session) runRetention(ctx context.Context, instance *catalog.Instance, r retentionSettings) error {
+	_, err := retention.Run(ctx, s.retentionDeps(instance), retention.Options{
+		Policy: retention.Policy{
+			Redundancy: r.Redundancy, Window: r.Window, Elapsed: s.profile.ElapsedWindow,
+			Merge: r.Merge, Delete: r.Delete,
+		},
+		DeleteWAL: r.DeleteWAL, WALDepth: r.WALDepth, DryRun: r.DryRun,
+	})
+	return err
+}
+
+func (s *session) retentionDeps(instance *catalog.Instance) retention.Deps {
+	return retention.Deps{
+		FS: s.env.FS, Instance: instance, Sink: s.console, Merger: noMerger{},
+		Now: func() time.Time { return s.env.Now().In(s.env.Location) },
+	}
+}
+
+// noMerger stands in for internal/merge. Merging comes before deleting, so a
+// run that needs it deletes nothing.
+type noMerger struct{}
+
+func (noMerger) Merge(context.Context, catalog.List) error {
+	return notBuiltIn("Merging (--merge-expired)")
 }
 
 // checkDelete applies the rules between delete's options (spec/cli.md §4.1).

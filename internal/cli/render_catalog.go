@@ -44,6 +44,10 @@ func renderCatalog(c *console, e event.Event) bool {
 			t = time.Unix(0, 0)
 		}
 		c.info("Delete: %s %s", e.Backup.ID, optvalue.FormatTime(t, c.env.Location))
+	case catalog.FileDeleting:
+		if c.perFile { // on the console in every release (spec/cli.md §7.6)
+			c.info("Progress: (%d/%d). Delete file \"%s\"", e.Done, e.Total, e.Path)
+		}
 	case walarchive.UnexpectedFile:
 		c.warn("unexpected WAL file name \"%s\"", e.Name)
 	default:

@@ -105,7 +105,7 @@ func TestChecks(t *testing.T) {
 		{"backup -B /home/omm/b --instance n1", "required parameter not specified: BACKUP_MODE (-b, --backup-mode)"},
 		{"backup -B /home/omm/b --instance n1 -b f --enable-dss", "fail to init dss device: shared storage is not built into this binary"},
 		{"backup -B /home/omm/b --instance n1 -b f --remote-host=h", "Remote mode (--remote-host) is not built into this binary"},
-		{"backup -B /home/omm/b --instance n1 -b f --expired", "Retention (--delete-expired, --merge-expired, --delete-wal) is not built into this binary"},
+		{"backup -B /home/omm/b --instance n1 -b f --merge-expired", "Merging (--merge-expired) is not built into this binary"},
 		{"backup -B /home/omm/b --instance n1 -b f --ttl=1000000000d", "Invalid value for '--ttl' option: more than 292 years"},
 		{"backup -B /home/omm/b --instance n1 -b f --ttl=1 --expire-time=x", "You cannot specify '--expire-time' and '--ttl' options together"},
 		{"set-backup -B /home/omm/b --instance n1 --note=x", "You must specify parameter (-i, --backup-id) for 'set-backup' command"},
@@ -129,7 +129,7 @@ func TestChecks(t *testing.T) {
 		{"delete -B /home/omm/b --instance n1 -i TOW9UX --expired", "You cannot specify --delete-expired and (-i, --backup-id) options together"},
 		{"delete -B /home/omm/b --instance n1 -i TOW9UX --status=OK", "You cannot specify --status and (-i, --backup-id) options together"},
 		{"delete -B /home/omm/b --instance n1 --status=UNKNOWN", "Unknown value for '--status' option: 'UNKNOWN'"},
-		{"delete -B /home/omm/b --instance n1 --status=ok", "The command delete is not built into this binary"},
+		{"delete -B /home/omm/b --instance n1 -i TOW9UW", "Failed to find backup TOW9UW, cannot delete"},
 		{"del-instance -B /home/omm/b --instance n1 --dry-run", "--dry-run with del-instance is not built into this binary"},
 	} {
 		r := w.run(strings.Fields(tt.args), nil)

@@ -184,6 +184,16 @@ func (w *world) play(command string) result {
 		return w.run(words[1:], env)
 	case "cat":
 		return result{stdout: w.recorded(w.read(words[1]))}
+	case "ls":
+		var r result
+		entries, err := os.ReadDir(w.real(words[len(words)-1]))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range entries {
+			r.stdout += e.Name() + "\n"
+		}
+		return r
 	case "grep": // grep -aE PATTERN FILE
 		pattern := regexp.MustCompile(words[2])
 		r := result{exit: 1}
@@ -232,6 +242,16 @@ func (w *world) stage(direction string) {
 		check(os.WriteFile(words[1], []byte(w.read(words[1])+strings.Join(words[2:], " ")+"\n"), 0o600))
 	case "replace":
 		check(os.WriteFile(words[1], []byte(strings.Replace(w.read(words[1]), words[2], words[3], 1)), 0o600))
+	case "touch":
+		check(os.WriteFile(words[1], nil, 0o600))
+	case "copy": // DIR FROM TO START RECOVERY: a backup like another one
+		from, to := filepath.Join(words[1], words[2], "backup.control"), filepath.Join(words[1], words[3], "backup.control")
+		text := w.read(from)
+		for i, key := range []string{"start-time", "recovery-time"} {
+			text = regexp.MustCompile(key+" = .*").ReplaceAllString(text, key+" = '"+words[4+i]+"+00'")
+		}
+		check(os.MkdirAll(filepath.Dir(to), 0o700))
+		check(os.WriteFile(to, []byte(text), 0o600))
 	case "cut": // the last line
 		lines := strings.SplitAfter(w.read(words[1]), "\n")
 		check(os.WriteFile(words[1], []byte(strings.Join(lines[:len(lines)-2], "")), 0o600))

@@ -76,6 +76,9 @@ type Profile struct {
 	ChecksumsKnown bool
 	// BitmapLines prints the change-bitmap locations (2.0.3, 3.0.0).
 	BitmapLines bool
+	// ElapsedWindow counts the retention window in spans of 24 hours before
+	// now; later releases count days of the calendar (2.0.0).
+	ElapsedWindow bool
 	// Cleanup marks a failed backup ERROR before leaving (2.0.0).
 	Cleanup bool
 	// AuditLog writes $GAUSSLOG/bin/gs_probackup (6.0.0).
@@ -86,6 +89,7 @@ type Profile struct {
 var profiles = []Profile{
 	{
 		Name: "1.1", Release: "1.1.0",
+		ElapsedWindow: true,
 	},
 	{
 		Name: "3.0", Release: "3.0.0",

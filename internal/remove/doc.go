@@ -1,0 +1,138 @@
+// Package remove deletes the backups a user names: one with everything that is
+// based on it, or all of one status (spec/server.md §7.5, spec/cli.md §10.10).
+//
+// It owns which backups go with which, the order, and the locks. It leaves
+// deleting one backup to catalog, what policy deletes and the WAL that is no
+// longer needed to retention, and every word for people to internal/cli.
+//
+// Two things differ from the C tool. All backups of a chain say DELETING
+// before the first file goes: it deletes the oldest first and, interrupted,
+// leaves increments that look good and have no parent. And members of an
+// unfinished merge are not deleted from under their FULL backup.
+package remove
+
+import (
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/usererr"
+)
+
+// Deps is what the package works with.
+type Deps struct {
+	Instance *catalog.Instance
+	Sink     event.Sink
+}
+
+// Events, in the C tool's order.
+type (
+	// ChainFound: LOG `Backups based on %s will|can be deleted`.
+	ChainFound struct {
+		ID     catalog.ID
+		DryRun bool
+	}
+	// Selected: LOG `Backup %s will|can be deleted`.
+	Selected struct {
+		ID     catalog.ID
+		DryRun bool
+	}
+	// SizeKnown: INFO `Resident data size to free by delete of backup %s : %s`.
+	SizeKnown struct {
+		ID    catalog.ID
+		Bytes int64
+	}
+
+	// NoBackups: WARNING `Instance '%s' has no backups`.
+	NoBackups struct{ Instance string }
+	// StatusWanted: INFO `Deleting all backups with status '%s'[ in dry run
+	// mode]`, LOG `Backups based on these target backups will|can be deleted`.
+	StatusWanted struct {
+		Status catalog.Status
+		DryRun bool
+	}
+	// StatusMatched: INFO `Backup %s with status %s will|can be deleted`.
+	StatusMatched struct {
+		ID     catalog.ID
+		Status catalog.Status
+		DryRun bool
+	}
+	// TotalKnown: INFO `Resident data size to free by delete of %i backups:
+	// %s`.
+	TotalKnown struct {
+		Backups int
+		Bytes   int64
+	}
+	// StatusDeleted: INFO `Successfully deleted %i backup|backups from
+	// instance '%s'`.
+	StatusDeleted struct {
+		Backups  int
+		Instance string
+	}
+	// NothingMatched: WARNING `Instance '%s' has no backups with status '%s'`.
+	NothingMatched struct {
+		Instance string
+		Status   catalog.Status
+	}
+)
+
+// residentSize is what a list of backups takes up, as far as it is known.
+func residentSize(list catalog.List) (bytes int64) {
+	for _, b := range list {
+		bytes += max(0, b.DataBytes)
+		if b.Stream {
+			bytes += max(0, b.WALBytes)
+		}
+	}
+	return bytes
+}
+
+// checkMerges refuses to delete what a half-merged FULL backup, which stays,
+// can only be completed with. The C tool deletes it and loses both.
+func checkMerges(all, chosen catalog.List) error {
+	for _, full := range all {
+		if full.Status != catalog.StatusMerging || full.Mode != catalog.ModeFull || contains(chosen, full) {
+			continue
+		}
+		dest := all.ByID(full.MergeDestID)
+		if dest == nil {
+			continue
+		}
+		chain, err := all.ChainTo(dest)
+		if err != nil || chain[0] != full {
+			continue // cannot be completed any more
+		}
+		for _, b := range chain {
+			if contains(chosen, b) {
+				return usererr.New("Backup %s is part of the unfinished merge of full backup %s with backup %s", b.ID, full.ID, dest.ID).
+					WithHint("call merge -i %s again, or delete the full backup", dest.ID)
+			}
+		}
+	}
+	return nil
+}
+
+// checkForeign refuses directories that are not backups.
+func checkForeign(i *catalog.Instance, list catalog.List) error {
+	for _, b := range list {
+		if !b.NoControl {
+			continue
+		}
+		name, err := i.ForeignFile(b)
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			return usererr.New("Directory \"%s\" is not a backup", b.Dir).
+				WithHint("it has no control file, but contains %q", name)
+		}
+	}
+	return nil
+}
+
+func contains(list catalog.List, b *catalog.Backup) bool {
+	for _, x := range list {
+		if x == b {
+			return true
+		}
+	}
+	return false
+}
