@@ -81,7 +81,7 @@ func (r *run) findChanges(ctx context.Context, l *listing) error {
 func (r *run) sharedPaths(l *listing) func(string) bool {
 	set := map[string]struct{}{}
 	for i := range l.items {
-		it := &l.items[i]
+		it := l.items[i]
 		if it.ExternalDir != 0 {
 			continue
 		}
@@ -105,7 +105,7 @@ const versionFile = "PG_VERSION"
 // which no position in WAL tells.
 func (r *run) findYounger(l *listing) {
 	for i := range l.items {
-		it := &l.items[i]
+		it := l.items[i]
 		if it.ExternalDir != 0 || path.Base(it.Path) != versionFile || it.modified <= int64(r.parent.ID) {
 			continue
 		}

@@ -40,7 +40,7 @@ func (r *run) copyAndStop(ctx context.Context) error {
 	if err := r.findChanges(ctx, l); err != nil {
 		return err
 	}
-	slices.SortStableFunc(l.items, func(a, b listed) int { return cmp.Compare(a.size, b.size) })
+	slices.SortStableFunc(l.items, func(a, b *listed) int { return cmp.Compare(a.size, b.size) })
 	if err := r.makeDirs(l); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (r *run) tasks(l *listing) []pagecopy.Task {
 		dest[n] = r.backup.EntryDir(n)
 	}
 	for i := range l.items {
-		it := &l.items[i]
+		it := l.items[i]
 		if isDir(it.Mode) {
 			continue
 		}
@@ -161,7 +161,7 @@ func (r *run) copyFiles(ctx context.Context, l *listing) (err error) {
 		Alg: r.opts.Algorithm, Level: r.opts.Level, NoSync: r.opts.NoSync,
 		Done: func(t *pagecopy.Task, res pagecopy.Result) error {
 			done++
-			r.noteResult(&l.items[t.Item], res)
+			r.noteResult(l.items[t.Item], res)
 			r.emit(FileCopied{Path: t.Path, Done: done, Total: len(tasks)})
 			return nil
 		},

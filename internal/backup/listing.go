@@ -37,8 +37,22 @@ type listed struct {
 
 // listing is everything that belongs into a backup.
 type listing struct {
-	items []listed
+	items []*listed
 	bytes int64 // pgdata-bytes
+	slab  []listed
+}
+
+// slabSize is the number of entries that are allocated together.
+const slabSize = 1024
+
+// add appends an entry. Entries stay where they are: a growing slice of them
+// would be copied over and over, and be there twice each time.
+func (l *listing) add(it listed) {
+	if len(l.slab) == cap(l.slab) {
+		l.slab = make([]listed, 0, slabSize)
+	}
+	l.slab = append(l.slab, it)
+	l.items = append(l.items, &l.slab[len(l.slab)-1])
 }
 
 // list walks the data directory and the external directories.
@@ -89,7 +103,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 				r.emit(HiddenSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
 			}
 			if rule.Action != pgdata.DirSkip {
-				l.items = append(l.items, directoryItem(fi, rule.DBOid))
+				l.add(directoryItem(fi, rule.DBOid))
 			}
 		case remote.KindFile:
 			class := layout.Classify(fi.Path)
@@ -100,7 +114,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 				forks.Add(fi.Path, class)
 				it := fileItem(fi, class)
 				it.firstBlock = layout.AbsoluteBlock(class, 0)
-				l.items = append(l.items, it)
+				l.add(it)
 			}
 		default:
 			r.emit(SpecialSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
@@ -110,7 +124,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 	if err != nil {
 		return fmt.Errorf("list data directory: %w", err)
 	}
-	l.items = slices.DeleteFunc(l.items, func(it listed) bool {
+	l.items = slices.DeleteFunc(l.items, func(it *listed) bool {
 		return !isDir(it.Mode) && forks.Drops(it.Path, layout.Classify(it.Path))
 	})
 	return nil
@@ -130,11 +144,11 @@ func (r *run) listExternal(ctx context.Context, l *listing, n int, root string) 
 		case fi.Kind == remote.KindDir:
 			it := directoryItem(fi, 0)
 			it.ExternalDir = n
-			l.items = append(l.items, it)
+			l.add(it)
 		case fi.Kind == remote.KindFile:
 			it := fileItem(fi, pgdata.FileClass{})
 			it.ExternalDir = n
-			l.items = append(l.items, it)
+			l.add(it)
 		default:
 			r.emit(SpecialSkipped{Path: full})
 		}

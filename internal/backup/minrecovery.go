@@ -59,7 +59,7 @@ func (r *run) requireRecovery() error {
 // listedFile finds a copied file of the data directory.
 func (r *run) listedFile(name string) *listed {
 	for i := range r.source.items {
-		if it := &r.source.items[i]; it.Path == name && it.ExternalDir == 0 && !it.vanished {
+		if it := r.source.items[i]; it.Path == name && it.ExternalDir == 0 && !it.vanished {
 			return it
 		}
 	}

@@ -68,7 +68,7 @@ func TestRequireRecovery(t *testing.T) {
 			deps:    Deps{FS: fsys, Sink: event.Func(func(e event.Event) { events = append(events, e) })},
 			backup:  b,
 			stopped: &server.StopResult{LSN: tt.stop},
-			source:  &listing{items: []listed{{Entry: contentlist.Entry{Path: pgdata.ControlPath, Mode: 0o100600, CRC: crc}}}},
+			source:  &listing{items: []*listed{{Entry: contentlist.Entry{Path: pgdata.ControlPath, Mode: 0o100600, CRC: crc}}}},
 		}
 		if err := r.requireRecovery(); err != nil {
 			t.Fatal(err)

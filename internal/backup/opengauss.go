@@ -27,7 +27,7 @@ func (r *run) describeCompressed(ctx context.Context, l *listing) error {
 		return nil
 	}
 	for i := range l.items {
-		it := &l.items[i]
+		it := l.items[i]
 		if !it.IsDatafile {
 			continue
 		}
@@ -53,7 +53,7 @@ func (r *run) describeCompressed(ctx context.Context, l *listing) error {
 			MoveDir: path.Join(r.opts.PGData, extentMoves),
 		}
 	}
-	l.items = slices.DeleteFunc(l.items, func(it listed) bool { return it.vanished })
+	l.items = slices.DeleteFunc(l.items, func(it *listed) bool { return it.vanished })
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"runtime"
 	"strings"
 	"time"
 
@@ -43,7 +44,10 @@ func (r *run) seal(ctx context.Context) error {
 	if err := r.pin(); err != nil {
 		return err
 	}
-	r.source, r.written = nil, nil // validation reads the list from the disk
+	// Validation reads the list from the disk. Collected now, the memory of
+	// this one is used for that.
+	r.source, r.written = nil, nil
+	runtime.GC()
 	if err := r.validate(ctx); err != nil {
 		return err
 	}
@@ -118,7 +122,7 @@ func (r *run) saveList() error {
 		sums = contentlist.Counters{}
 		list := contentlist.NewWriter(w)
 		for i := range r.source.items {
-			it := &r.source.items[i]
+			it := r.source.items[i]
 			if it.vanished {
 				continue
 			}

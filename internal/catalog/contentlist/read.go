@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"gsprobackup/internal/crc32c"
 	"gsprobackup/internal/usererr"
@@ -48,10 +49,17 @@ func (r *Reader) Next() (Entry, error) {
 // compared with the content-crc of backup.control.
 func (r *Reader) CRC() uint32 { return r.crc }
 
-// ReadAll reads a whole list. sizeHint is the number of bytes expected, 0 if
-// unknown; it only saves memory.
+// ReadAll reads a whole list. sizeHint is the number of bytes expected, 0 to ask
+// src if it is a file; it only saves memory.
 func ReadAll(src io.Reader, sizeHint int64) (entries []Entry, crc uint32, err error) {
-	const bytesPerLine = 200 // a directory has 150, a data file up to 300
+	// A directory has at least that, a data file up to 300. Too many slots
+	// cost address space only, one too few a second copy of all.
+	const bytesPerLine = 150
+	if f, ok := src.(interface{ Stat() (fs.FileInfo, error) }); ok && sizeHint <= 0 {
+		if fi, err := f.Stat(); err == nil {
+			sizeHint = fi.Size()
+		}
+	}
 	r := NewReader(src)
 	entries = make([]Entry, 0, min(max(sizeHint, 0), 1<<30)/bytesPerLine)
 	for {
