@@ -3,6 +3,7 @@ package restore_test
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 
 	pg "gsprobackup/internal/pgdata"
@@ -54,4 +55,18 @@ func TestExtentsOf7(t *testing.T) {
 		}
 	}
 	read("127")
+}
+
+// Pages that C 3.0 read through _pca and _pcd must not become anything else.
+func TestCompressedOf3(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, golden.Raw)
+	const rel = "base/16384/16397"
+	w.editList("TOWDFI", rel+"_compress", rel)
+	w.must(os.Rename(w.path("TOWDFI", "database/"+rel+"_compress"), w.path("TOWDFI", "database/"+rel)))
+	opts := w.options("TOWDFI")
+	opts.NoValidate = true
+	if err := w.run(opts); err == nil || !strings.Contains(err.Error(), "openGauss 3.0") {
+		t.Errorf("restore ended with %v", err)
+	}
 }

@@ -23,6 +23,9 @@ type OpenGauss interface {
 	// LogicalSlots lists the logical replication slots of subscriptions
 	// (--backup-pg-replslot).
 	LogicalSlots(ctx context.Context) ([]LogicalSlot, error)
+	// NodeName is the server's own name, which its tablespace directories
+	// end in.
+	NodeName(ctx context.Context) (string, error)
 	// LocalRole is the role in a DSS cluster, such as "Primary".
 	LocalRole(ctx context.Context) (string, error)
 }
@@ -119,6 +122,10 @@ func (g *openGauss) LogicalSlots(ctx context.Context) ([]LogicalSlot, error) {
 		slots = append(slots, s)
 	}
 	return slots, nil
+}
+
+func (g *openGauss) NodeName(ctx context.Context) (string, error) {
+	return one(g.c.Query(ctx, "show pgxc_node_name"))
 }
 
 func (g *openGauss) LocalRole(ctx context.Context) (string, error) {

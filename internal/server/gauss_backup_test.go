@@ -281,3 +281,19 @@ func TestGaussCBM(t *testing.T) {
 	_, _, err = g.CBMTrackedLocation(t.Context())
 	wantText(t, err, "cannot get cbm tracked lsn location, maybe enable_cbm_tracking is off")
 }
+
+// Where nodes share a tablespace, the server tells which directory is its own.
+func TestNodeName(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.query = func(sql string, args []string) ([][]string, *pgproto3.ErrorResponse) {
+		if sql == "show pgxc_node_name" {
+			return [][]string{{"og1"}}, nil
+		}
+		return gaussAnswers(sql, args)
+	}
+	c := mustConnect(t, f.options())
+	if name, err := c.Flavor().(OpenGauss).NodeName(t.Context()); err != nil || name != "og1" {
+		t.Errorf("node name %q, %v", name, err)
+	}
+}
