@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"strings"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/pagecopy"
@@ -134,11 +135,7 @@ func (r *run) leaveOut(it *listed, t *pagecopy.Task) {
 	switch {
 	case t.Kind == pagecopy.DoubleWrite:
 		t.Known, t.KnownCRC = true, known.crc
-	case it.Path == pgdata.TablespaceMapName && it.ExternalDir == 0:
-		// Every restore, C's too, reads the map in the backup it restores. The
-		// server writes it anew for each backup, mostly with the same content,
-		// and the parent's ID may be ahead of the clock: left to time and
-		// content it would go missing, and with it the links to tablespaces.
+	case it.ExternalDir == 0 && alwaysStored(it.Path):
 	case t.Kind == pagecopy.Plain:
 		// The content decides; time and size only save the reading.
 		t.Known = it.modified <= int64(r.parent.ID) && it.size > 0 && (known.size < 0 || known.size == it.size)
@@ -147,6 +144,27 @@ func (r *run) leaveOut(it *listed, t *pagecopy.Task) {
 		it.known = true
 		r.leaveOutPages(it, t, known)
 	}
+}
+
+// alwaysStored names the files that an increment holds whatever the parent has.
+//
+//   - tablespace_map: a restore, C's too, reads it in the backup it restores.
+//   - Files that hold a CRC-32C of themselves: the CRC-32C of all of such a
+//     file is the same whatever is in it, so the list's CRC cannot tell that
+//     it has changed. (PostgreSQL: all pg_filenode.map of a cluster have one
+//     CRC.) Time alone is no proof: a file may change in the second in which
+//     the parent was taken, clocks differ, and the parent's ID may be ahead of
+//     the clock. They are small.
+func alwaysStored(p string) bool {
+	switch path.Base(p) {
+	case "pg_filenode.map", "pg_filenode.map.backup":
+		return true
+	}
+	switch dir, _, _ := strings.Cut(p, "/"); dir {
+	case "pg_twophase", "pg_replslot", "pg_logical", "pg_llog":
+		return true
+	}
+	return p == pgdata.TablespaceMapName || p == pgdata.ControlPath+".backup"
 }
 
 func (r *run) leaveOutPages(it *listed, t *pagecopy.Task, known knownFile) {
