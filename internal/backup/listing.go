@@ -38,7 +38,8 @@ type listed struct {
 // listing is everything that belongs into a backup.
 type listing struct {
 	items []*listed
-	bytes int64 // pgdata-bytes
+	bytes int64    // pgdata-bytes
+	links []string // of tablespaces: pg_tblspc/<oid>
 	slab  []listed
 }
 
@@ -63,6 +64,9 @@ func (r *run) list(ctx context.Context) (*listing, error) {
 	}
 	if len(l.items) < minimalEntries {
 		return nil, usererr.New("PGDATA is almost empty. Either it was concurrently deleted or gs_probackup do not possess sufficient permissions to list PGDATA content")
+	}
+	if err := r.dropForeign(ctx, &l); err != nil {
+		return nil, err
 	}
 	if err := r.describeCompressed(ctx, &l); err != nil {
 		return nil, err
@@ -101,6 +105,9 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 			}
 			if rule.Reason == pgdata.SkipHidden {
 				r.emit(HiddenSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
+			}
+			if fi.LinkTarget != "" && path.Dir(fi.Path) == tablespaceDir {
+				l.links = append(l.links, fi.Path)
 			}
 			if rule.Action != pgdata.DirSkip {
 				l.add(directoryItem(fi, rule.DBOid))
