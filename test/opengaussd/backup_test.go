@@ -1,10 +1,15 @@
 package opengaussd
 
 import (
+	"encoding/binary"
+	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"gsprobackup/test/opengaussd/ogdata"
 )
@@ -13,9 +18,9 @@ import (
 // back as it was, with each codec and with WAL in odd pieces.
 func TestFullBackup(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, ogdata.Options{NoRowCompressed: true}, Config{Chunks: []int{1, 333, 8192, 1 << 20, 5_000_001}})
+	w := newWorld(t, ogdata.Options{}, Config{Chunks: []int{1, 333, 8192, 1 << 20, 5_000_001}})
 	w.init()
-	for step, alg := range []string{"none", "zlib", "zstd"} {
+	for step, alg := range []string{"none", "zstd"} {
 		if err := w.cluster.Mutate(step + 1); err != nil {
 			t.Fatal(err)
 		}
@@ -33,4 +38,151 @@ func TestFullBackup(t *testing.T) {
 			t.Errorf("%s was left in the data directory", f)
 		}
 	}
+}
+
+// TestPtrackChain: FULL, then PTRACKs over everything that can happen to a
+// cluster; each comes back as the cluster was.
+func TestPtrackChain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ogdata.Options{}, Config{})
+	w.init()
+	type taken struct {
+		id   string
+		tree ogdata.Tree
+	}
+	var chain []taken
+	add := func(mode string, more ...string) {
+		id, tree := w.backup(mode, more...)
+		chain = append(chain, taken{id, tree})
+	}
+	add("FULL", "--compress-algorithm", "zlib")
+	for step, alg := range []string{"none", "zstd", "zlib"} {
+		if err := w.cluster.Mutate(step + 1); err != nil {
+			t.Fatal(err)
+		}
+		if step == 1 {
+			// Several intervals in one increment, and a lagging tracker.
+			if _, _, err := w.cluster.Checkpoint(); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.cluster.Mutate(11); err != nil {
+				t.Fatal(err)
+			}
+			w.srv.SlowCBM(2)
+		}
+		add("PTRACK", "--compress-algorithm", alg, "-j", "2")
+	}
+	add("PTRACK") // nothing has changed
+	w.check()
+	w.must("validate", "-B", w.catalog, "--instance", "n1")
+	for _, b := range chain {
+		w.restore(b.id, b.tree)
+	}
+	// An increment must not cost the double-write files (server.md §3.4).
+	last := filepath.Join(w.catalog, "backups/n1", chain[len(chain)-1].id, "database")
+	if n := used(t, last); n > 24<<20 { // two WAL segments at most, and crumbs
+		t.Errorf("an increment without changes takes %d bytes", n)
+	}
+}
+
+// used is the space that the files below dir take on disk.
+func used(t *testing.T, dir string) int64 {
+	t.Helper()
+	var total int64
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		fi, err := d.Info()
+		if err == nil {
+			total += fi.Sys().(*syscall.Stat_t).Blocks * 512
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return total
+}
+
+// TestPtrackOverSegmentBorder: a relation of more than 1 GiB, nearly all holes,
+// changes on both sides of the border between its files.
+func TestPtrackOverSegmentBorder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ogdata.Options{NoDoubleWrite: true, NoRowCompressed: true, BigRelation: true}, Config{})
+	w.init()
+	w.backup("FULL", "--compress-algorithm", "zstd", "--no-validate") // the restore validates
+	if err := w.cluster.Mutate(1); err != nil {
+		t.Fatal(err)
+	}
+	id, tree := w.backup("PTRACK", "--compress-algorithm", "zstd", "--no-validate")
+	w.restore(id, tree)
+}
+
+// TestPtrackFaults: what can be wrong with changed block tracking.
+func TestPtrackFaults(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small, Config{})
+	w.init()
+	fail := func(want string) {
+		t.Helper()
+		r := w.tool(w.backupArgs("PTRACK", "--archive-timeout=1")...)
+		if r.exit != 1 || !strings.Contains(r.err, want) {
+			t.Errorf("exit %d, want 1 and %q\n%s", r.exit, want, clip(r.err))
+		}
+		ids := w.backups()
+		if st := w.status(ids[len(ids)-1]); st != "ERROR" {
+			t.Errorf("status %q", st)
+		}
+		w.usable()
+	}
+	fail("ERROR: Create new full backup before an incremental one")
+	w.backup("FULL", "--compress-algorithm", "zlib")
+	w.srv.SlowCBM(-1)
+	fail(" and has not reached ")
+	w.srv.Heal()
+	w.srv.Inject(Fault{On: "pg_cbm_get_changed_block", Times: 1, Err: &Error{State: "XX000", Context: "referenced column: pg_cbm_get_changed_block",
+		Message: "there is a gap between CBM file pg_xlog_1_00000000023E96B0_000000004A000148.cbm and pg_xlog_3_000000004B000148_0000000000000000.cbm"}})
+	fail("Please check the replication slots, if it has slots useless,delete it and try again.")
+	w.cluster.ForgetTracking()
+	fail("ERROR: cannot get cbm tracked lsn location, maybe enable_cbm_tracking is off")
+	// Tracking begins anew: the map does not reach back to the FULL.
+	w.cluster.SetTracking(true)
+	if _, _, err := w.cluster.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	fail("could not find valid CBM file that contains the merging start point")
+	w.backup("FULL", "--compress-algorithm", "zlib")
+	if err := w.cluster.Mutate(1); err != nil {
+		t.Fatal(err)
+	}
+	id, tree := w.backup("PTRACK")
+	w.restore(id, tree)
+	w.check()
+}
+
+// TestSameChecksum: a file that holds a CRC-32C of itself has the same CRC-32C
+// whatever is in it. Changed within the second of the parent it must come back
+// changed.
+func TestSameChecksum(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small, Config{})
+	w.init()
+	name := filepath.Join(w.cluster.Dir(), "pg_twophase", "0000000000003243")
+	old := time.Now().Add(-time.Hour)
+	write := func(text string) {
+		b := []byte(text)
+		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("prepared transaction A")
+	w.backup("FULL", "--compress-algorithm", "zlib")
+	write("prepared transaction B")
+	id, tree := w.backup("PTRACK")
+	w.restore(id, tree)
 }

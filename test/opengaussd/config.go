@@ -56,6 +56,9 @@ type Config struct {
 	// NoThreadPool serves replication on the normal port too; with thread
 	// pool it is refused there (server.md §1.2).
 	NoThreadPool bool
+	// RefuseMain refuses replication on the normal port also when there is no
+	// HA port, as if that were behind a firewall.
+	RefuseMain bool
 	// HAPassword asks for a password on replication connections, as of a
 	// client on another host; those of the server's own host are trusted.
 	HAPassword bool

@@ -26,7 +26,7 @@ func (s *Server) find(sql string) *rule {
 			}
 		}
 	}
-	return nil
+	return changedRule(sql)
 }
 
 // normalize makes spellings equal that the server takes for equal: white

@@ -3,6 +3,8 @@ package opengaussd
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"gsprobackup/internal/wal"
 	"gsprobackup/test/opengaussd/ogdata"
@@ -70,33 +72,43 @@ var cbmRules = []rule{
 			return one(location(ses.srv.faults.tracked(lsn))), nil
 		},
 	},
-	{
-		sql:    "SELECT path,changed_block_number,changed_block_list FROM pg_cbm_get_changed_block($1, $2)",
-		source: "server.md §2.3; 11_wire #113–#125; golden 12_server_sql [013], [015]", columns: []column{cbmColumns[6], cbmColumns[11], cbmColumns[12]},
-		run: func(_ context.Context, ses *session, args []string) ([][]string, error) {
-			rows, err := changedBlocks(ses, args)
-			for i, r := range rows {
-				rows[i] = []string{r[6], r[11], r[12]}
+}
+
+var changedSelect = regexp.MustCompile(`^SELECT (\*|[a-z_, ]+) FROM pg_cbm_get_changed_block\(\$1, \$2\)$`)
+
+// changedRule answers any selection of the function's columns. C asks for
+// path, number and list, the recordings have all.
+func changedRule(sql string) *rule {
+	m := changedSelect.FindStringSubmatch(sql)
+	if m == nil {
+		return nil
+	}
+	r := rule{source: "server.md §2.3; 11_wire #113–#125; golden 12_server_sql [013]–[015]"}
+	var picked []int
+	for i, c := range cbmColumns {
+		if m[1] == "*" {
+			r.columns, picked = append(r.columns, c), append(picked, i)
+		}
+	}
+	for name := range strings.SplitSeq(m[1], ",") {
+		for i, c := range cbmColumns {
+			if strings.TrimSpace(name) == c.name {
+				r.columns, picked = append(r.columns, c), append(picked, i)
 			}
-			return rows, err
-		},
-	},
-	{
-		// Not C's: our own tool also looks at truncations.
-		sql:    "SELECT path,changed_block_number,changed_block_list,rel_dropped,rel_created,rel_truncated,truncate_blocknum FROM pg_cbm_get_changed_block($1, $2)",
-		source: "server.md §2.3", columns: []column{cbmColumns[6], cbmColumns[11], cbmColumns[12], cbmColumns[7], cbmColumns[8], cbmColumns[9], cbmColumns[10]},
-		run: func(_ context.Context, ses *session, args []string) ([][]string, error) {
-			rows, err := changedBlocks(ses, args)
-			for i, r := range rows {
-				rows[i] = []string{r[6], r[11], r[12], r[7], r[8], r[9], r[10]}
+		}
+	}
+	if m[1] != "*" && len(picked) != strings.Count(m[1], ",")+1 {
+		return nil // an unknown column
+	}
+	r.run = func(_ context.Context, ses *session, args []string) ([][]string, error) {
+		all, err := changedBlocks(ses, args)
+		rows := make([][]string, len(all))
+		for i, row := range all {
+			for _, n := range picked {
+				rows[i] = append(rows[i], row[n])
 			}
-			return rows, err
-		},
-	},
-	{
-		sql: "SELECT * FROM pg_cbm_get_changed_block($1, $2)", source: "server.md §2.3; golden 12_server_sql [013]–[015]", columns: cbmColumns,
-		run: func(_ context.Context, ses *session, args []string) ([][]string, error) {
-			return changedBlocks(ses, args)
-		},
-	},
+		}
+		return rows, err
+	}
+	return &r
 }

@@ -269,10 +269,10 @@ func (ses *session) execute(p prepared, simple bool) error {
 
 // cause turns a stopped statement into what the server says about it.
 func cause(ctx context.Context, err error) error {
-	switch context.Cause(ctx) {
-	case errCanceled:
+	switch why := context.Cause(ctx); {
+	case errors.Is(why, errCanceled):
 		return &Error{State: "57014", Message: "canceling statement due to user request"}
-	case errTerminated:
+	case errors.Is(why, errTerminated):
 		return &Error{Severity: "FATAL", State: "57P01", Message: "terminating connection due to administrator command"}
 	}
 	return err

@@ -110,7 +110,7 @@ func (s *Server) admit(c *client, ha bool) *Error {
 	switch {
 	case ha && !c.replication:
 		return &Error{Severity: "FATAL", State: "57P03", Message: "the local listen ip and port is not for the gsql client"}
-	case !ha && c.replication && !s.cfg.NoThreadPool && !s.cfg.NoHAPort:
+	case !ha && c.replication && (s.cfg.RefuseMain || !s.cfg.NoThreadPool && !s.cfg.NoHAPort):
 		return &Error{State: "22023", Message: "replication should connect HA port in thread_pool"}
 	}
 	return nil

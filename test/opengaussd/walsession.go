@@ -2,6 +2,7 @@ package opengaussd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -41,7 +42,8 @@ func (s *Server) walSession(w *wire, c *client) {
 		command := strings.TrimSpace(strings.TrimRight(string(body), "\x00"))
 		s.note(command)
 		if err := s.faults.statement(context.Background(), command); err != nil {
-			if e, ok := err.(*Error); ok {
+			var e *Error
+			if errors.As(err, &e) {
 				_ = w.fail(e)
 			}
 			return

@@ -1,6 +1,7 @@
 package ogdata
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -57,7 +58,8 @@ func (c *Cluster) Snapshot() (Tree, error) {
 // ReadTree reads a data directory, without what no backup holds. Relations
 // with an init fork are unlogged and left out too: the server empties them.
 // Row-compressed files count by their logical blocks, pg_control by its 232
-// bytes.
+// bytes, double-write files by their length and header pages: that is what the
+// server needs of them (server.md §3.4).
 func ReadTree(dir string) (Tree, error) {
 	t := Tree{}
 	if err := t.walk(dir, ""); err != nil {
@@ -130,7 +132,36 @@ func sum(full, path string) (out [sha256.Size]byte, err error) {
 		}
 		return sha256.Sum256(b[:232]), nil
 	}
+	if strings.HasPrefix(path, "global/pg_dw_") && !strings.HasSuffix(path, "meta") {
+		return doubleWriteSum(full, strings.HasSuffix(path, "single"))
+	}
 	return sparseSum(full)
+}
+
+// doubleWriteSum covers the version in each header page, whose three copies
+// must be equal (server.md §3.4).
+func doubleWriteSum(full string, single bool) (out [sha256.Size]byte, err error) {
+	f, err := os.Open(full)
+	if err != nil {
+		return out, err
+	}
+	at := []int64{0}
+	if single {
+		at = append(at, 31739*blockSize)
+	}
+	h := sha256.New()
+	for _, off := range at {
+		p := make([]byte, blockSize)
+		if _, rerr := f.ReadAt(p, off); rerr != nil {
+			err = errors.Join(err, rerr)
+		}
+		head := p[:512]
+		h.Write(head[8:12])
+		if !bytes.Equal(head, p[4096:4608]) || !bytes.Equal(head, p[7680:]) || head[8] == 0 {
+			h.Write([]byte("broken"))
+		}
+	}
+	return [sha256.Size]byte(h.Sum(nil)), errors.Join(err, f.Close())
 }
 
 // Diff lists what differs in got, in order; nothing if it is the same state.

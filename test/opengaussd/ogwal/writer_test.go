@@ -83,6 +83,32 @@ func TestReadBack(t *testing.T) {
 	})
 }
 
+// TestRecordOverSegments: one record longer than a segment.
+func TestRecordOverSegments(t *testing.T) {
+	dir := t.TempDir()
+	w, err := New(dir, systemID, 0xFF000000) // the name's middle part changes too
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	first, _, err := w.Append(Noop(1, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.Append(Noop(2, make([]byte, SegSize+12345))); err != nil {
+		t.Fatal(err)
+	}
+	last, _, err := w.Append(Noop(3, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := wal.Dir{FS: fsx.OS(), Path: dir}
+	stats, err := wal.CheckRange(context.Background(), src, first, last, wal.CheckOptions{ReaderOptions: readerOptions()})
+	if err != nil || stats.Records != 3 || stats.Segments != 2 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+}
+
 // TestBackupPositions: the positions of a whole idle backup are those of the
 // recording (formats.md §10.5).
 func TestBackupPositions(t *testing.T) {
