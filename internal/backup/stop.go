@@ -26,6 +26,9 @@ func (r *run) stop(ctx context.Context) error {
 	if err := r.writeServerFiles(); err != nil {
 		return err
 	}
+	if err := r.dropNewSpaces(ctx); err != nil {
+		return err
+	}
 	if err := r.waitStopRecord(ctx); err != nil {
 		return err
 	}

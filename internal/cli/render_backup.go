@@ -116,6 +116,8 @@ func renderBackupStop(c *console, e event.Event) bool {
 		c.info("wait for pg_stop_backup()")
 	case backup.StopDone:
 		c.info("pg_stop backup() successfully executed")
+	case backup.NewTablespace:
+		c.warn("Tablespace \"%s\" was created during the backup and is not part of it, recovery creates it at its original location", e.Path)
 	case backup.StopLSN:
 		c.logf("stop_lsn: %s", e.LSN)
 	case backup.StopLSNInvalid:
