@@ -174,7 +174,7 @@ func (f *CompressedFile) extent(n uint32) (*ExtentHeader, error) {
 
 // atBlock adds the block number to a *CorruptionError made here.
 func atBlock(err error, blk uint32) error {
-	if ce, ok := err.(*CorruptionError); ok {
+	if ce := (*CorruptionError)(nil); errors.As(err, &ce) {
 		ce.Block = blk
 	}
 	return err
@@ -183,7 +183,7 @@ func atBlock(err error, blk uint32) error {
 // noEOF keeps io.EOF for "no such block": a file that ends inside an extent
 // has been cut.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
