@@ -159,6 +159,7 @@ func (c *catalog) backup(extra ...string) backupInfo {
 // backupInfo is a backup in the output of show --format=json.
 type backupInfo struct {
 	ID           string `json:"id"`
+	Parent       string `json:"parent-backup-id"`
 	Mode         string `json:"backup-mode"`
 	WAL          string `json:"wal"`
 	Algorithm    string `json:"compress-alg"`
