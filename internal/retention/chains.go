@@ -1,14 +1,17 @@
 package retention
 
 import (
+	"slices"
+
 	"gsprobackup/internal/catalog"
 )
 
-// chains answers questions about who needs whom. Links go by ID, so when two
-// directories claim one ID, both are needed.
+// chains answers questions about who needs whom. Links go by ID; when two
+// directories claim one ID, it is not known which one the children mean.
 type chains struct {
 	list   catalog.List
 	parent map[*catalog.Backup]*catalog.Backup
+	count  map[catalog.ID]int
 }
 
 func newChains(list catalog.List) chains {
@@ -16,8 +19,9 @@ func newChains(list catalog.List) chains {
 	for i := len(list) - 1; i >= 0; i-- { // the first of a double ID stays
 		byID[list[i].ID] = list[i]
 	}
-	c := chains{list: list, parent: make(map[*catalog.Backup]*catalog.Backup, len(list))}
+	c := chains{list: list, parent: make(map[*catalog.Backup]*catalog.Backup, len(list)), count: map[catalog.ID]int{}}
 	for _, b := range list {
+		c.count[b.ID]++
 		if b.Mode != catalog.ModeFull && b.ParentID != 0 {
 			c.parent[b] = byID[b.ParentID]
 		}
@@ -25,14 +29,15 @@ func newChains(list catalog.List) chains {
 	return c
 }
 
+// doubled tells whether another directory claims the same ID.
+func (c chains) doubled(b *catalog.Backup) bool { return c.count[b.ID] > 1 }
+
 // up calls visit for b's ancestors, nearest first, until it returns false.
+// Links that lead in a circle are followed once.
 func (c chains) up(b *catalog.Backup, visit func(*catalog.Backup) bool) {
-	x := c.parent[b]
-	for steps := 0; x != nil && steps < len(c.list); steps++ { // links may lead in a circle
-		if !visit(x) {
-			return
-		}
-		x = c.parent[x]
+	seen := catalog.List{b}
+	for x := c.parent[b]; x != nil && !slices.Contains(seen, x) && visit(x); x = c.parent[x] {
+		seen = append(seen, x)
 	}
 }
 
@@ -73,9 +78,7 @@ func (c chains) path(b *catalog.Backup) catalog.List {
 		path = append(path, x)
 		return true
 	})
-	for i, j := 0, len(path)-1; i < j; i, j = i+1, j-1 {
-		path[i], path[j] = path[j], path[i]
-	}
+	slices.Reverse(path)
 	return path
 }
 

@@ -92,17 +92,20 @@ func (d *decider) reasonsToKeep(b *catalog.Backup, newest map[*catalog.Backup]bo
 func (d *decider) guardTheRepairable() {
 	merging := d.merging()
 	for i, b := range d.list {
-		top := d.top(b)
-		switch {
-		case merging[b]:
-			d.guard[b] = Reason{Cause: UnfinishedMerge}
+		if damaged(b) {
+			d.guardBehind(i)
+		}
+		switch top := d.top(b); {
+		case d.doubled(b):
+			d.guard[b] = Reason{Cause: Doubled}
 		case damaged(b):
 			d.guard[b] = Reason{Cause: Damaged}
-			d.guardBehind(i)
 		case damaged(top):
 			d.guard[b] = Reason{BehindDamaged, top.ID}
 		case b.NoControl && d.now.Sub(b.StartTime()) < controlGrace:
 			d.guard[b] = Reason{Cause: TooYoung}
+		case merging[b] && d.guard[b].Cause != BehindDamaged:
+			d.guard[b] = Reason{Cause: UnfinishedMerge}
 		}
 	}
 }
@@ -176,20 +179,11 @@ func (d *decider) stays(b *catalog.Backup) bool {
 }
 
 // keptDescendant finds a backup that stays and needs a, a keeper if there is
-// one. A merged backup needs nobody any more.
-func (d *decider) keptDescendant(a *catalog.Backup) (by *catalog.Backup) {
+// one. (A merged one needs only members of its chain, nobody asks for those.)
+func (d *decider) keptDescendant(a *catalog.Backup) *catalog.Backup {
 	for _, b := range slices.Concat(d.plan.Keepers, d.list) {
-		if b == a || !d.stays(b) || d.mergedInto[b] == b {
-			continue
-		}
-		d.up(b, func(x *catalog.Backup) bool {
-			if x.ID == a.ID {
-				by = b
-			}
-			return by == nil && d.mergedInto[x] != x
-		})
-		if by != nil {
-			return by
+		if d.stays(b) && d.needs(b, a) {
+			return b
 		}
 	}
 	return nil

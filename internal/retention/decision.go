@@ -40,6 +40,7 @@ const (
 	UnfinishedMerge // part of one; merge has to be called again
 	Damaged         // the control file cannot be read; it may be mended
 	BehindDamaged   // Backup is damaged: which chain it belongs to is not known
+	Doubled         // another directory claims the same ID
 	TooYoung        // no control file yet; may have been started just now
 	NotAsked        // expired, but deleting was not asked for
 	MergedInto      // Backup gets its content
@@ -71,6 +72,8 @@ func (r Reason) String() string {
 		return "its control file is damaged"
 	case BehindDamaged:
 		return fmt.Sprintf("it may belong to the chain of backup %s, whose control file is damaged", r.Backup)
+	case Doubled:
+		return "there is another backup with this ID"
 	case TooYoung:
 		return "it has no control file yet"
 	case NotAsked:

@@ -36,11 +36,10 @@ func (d *decider) mergeObstacle(path catalog.List) (Obstacle, *catalog.Backup) {
 		if x != dest && (!d.at[x].Expired || d.mergedInto[x] != nil) {
 			return MemberKept, x
 		}
-		guard, guarded := d.guard[x]
-		if guarded && guard.Cause == BehindDamaged {
+		switch guard, guarded := d.guard[x]; {
+		case guarded && guard.Cause == BehindDamaged:
 			return BranchKept, d.list.ByID(guard.Backup)
-		}
-		if !retry && (guarded || !x.Status.Usable()) {
+		case guarded && guard.Cause != UnfinishedMerge, !retry && (guarded || !x.Status.Usable()):
 			return NotMergeable, x
 		}
 	}
