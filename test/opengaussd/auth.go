@@ -27,8 +27,8 @@ func locked() *Error {
 }
 
 // authenticate asks for the password as the user's hba line and stored
-// password want it. A nil user without error means that the client hung up.
-func (s *Server) authenticate(w *wire, c *client) (*User, *Error) {
+// password want it. An error that is no *Error means that the client hung up.
+func (s *Server) authenticate(w *wire, c *client) (*User, error) {
 	name := c.params["user"]
 	user, known := s.cfg.Users[name]
 	if !known {
@@ -51,11 +51,11 @@ func (s *Server) authenticate(w *wire, c *client) (*User, *Error) {
 	}
 	ch := newChallenge(user, c.minor)
 	if err := w.send('R', ch.payload); err != nil {
-		return nil, nil
+		return nil, err
 	}
 	kind, body, err := w.message()
 	if err != nil {
-		return nil, nil
+		return nil, err
 	}
 	answer := strings.TrimSuffix(string(body), "\x00")
 	if kind != 'p' || !known || !ch.accepts(name, user.Password, answer) {

@@ -23,7 +23,6 @@ type world struct {
 	cluster *ogdata.Cluster
 	srv     *Server
 	catalog string
-	sysID   string
 }
 
 // newWorld starts a server; cfg.Cluster is filled in.

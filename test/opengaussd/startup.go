@@ -3,6 +3,7 @@ package opengaussd
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,13 +34,13 @@ func (s *Server) serve(w *wire, ha bool) {
 		_ = w.fail(e) // the connection ends either way
 		return
 	}
-	user, e := s.authenticate(w, c)
-	if e != nil {
-		_ = w.fail(e)
+	user, err := s.authenticate(w, c)
+	if err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			_ = w.fail(e)
+		}
 		return
-	}
-	if user == nil {
-		return // the client is gone
 	}
 	if e := s.checkDatabase(c); e != nil {
 		_ = w.fail(e)

@@ -138,7 +138,7 @@ func (x *sender) size(end wal.LSN) int {
 	if x.pos >= end {
 		return 0
 	}
-	limit := uint64(maxSend - uint64(x.pos)%maxSend)
+	limit := maxSend - uint64(x.pos)%maxSend
 	if sizes := x.srv.cfg.Chunks; len(sizes) > 0 {
 		limit = uint64(sizes[x.chunk%len(sizes)])
 		x.chunk++

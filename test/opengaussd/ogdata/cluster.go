@@ -202,6 +202,7 @@ func (c *Cluster) makeFiles() error {
 		"pg_log/postgresql-2026-11-22_081826.log": "log\n", "base/pgsql_tmp/pgsql_tmp1.0": "temporary\n",
 		"postgresql.auto.conf.tmp": "x\n", "base/16384/pg_internal.init": "cache\n",
 		"base/16384/t12_40000": strings.Repeat("temporary relation ", 100), ".hidden": "x\n",
+		"base/16384/16700_b12": strings.Repeat("hash bucket ", 900), "base/16384/16463_C1_bcm": "map of column 1\n",
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(c.opts.Dir, name), []byte(text), 0o600); err != nil {

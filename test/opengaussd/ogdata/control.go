@@ -41,7 +41,6 @@ func (c control) put32(off int, v uint32)  { binary.LittleEndian.PutUint32(c[off
 func (c control) systemID() uint64         { return c.u64(0) }
 func (c control) redo() wal.LSN            { return wal.LSN(c.u64(48)) }
 func (c control) checkpoint() wal.LSN      { return wal.LSN(c.u64(32)) }
-func (c control) minRecovery() wal.LSN     { return wal.LSN(c.u64(136)) }
 func (c control) checkPointCopy() []byte   { return c[48:136] }
 func (c control) setMinRecovery(l wal.LSN) { c.put64(136, uint64(l)) }
 

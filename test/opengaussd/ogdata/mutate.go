@@ -366,6 +366,7 @@ func (c *Cluster) otherFiles(step int) error {
 		c.scribble("pg_clog/000000000000", int64(step)*16, 16),
 		c.scribble("pg_csnlog/000000000000", int64(step)*512, 100),
 		c.scribble("pg_notify/000000000000", 0, 4),
+		c.scribble("base/16384/16700_b12", int64(step)*8, 8),
 	)
 	if step > 1 {
 		err = errors.Join(err, ignoreMissing(os.Remove(c.full(fmt.Sprintf("gs_secure_files/step%d", step-1)))))
