@@ -67,7 +67,7 @@ func hole(out remote.FileWriter, n int) error {
 func (f *pageFile) blockCount() uint32 {
 	n := uint32(0)
 	for _, s := range f.sources {
-		at := sort.Search(len(s.headers), func(i int) bool { return s.headers[i].Block >= f.limit() })
+		at := sort.Search(len(s.headers), func(i int) bool { return s.headers[i].Block >= s.limit })
 		if at > 0 {
 			n = max(n, s.headers[at-1].Block+1)
 		}

@@ -11,6 +11,7 @@ import (
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/remote"
+	"gsprobackup/internal/usererr"
 )
 
 // pageFile is a data file being restored: from which backup each of its
@@ -34,6 +35,7 @@ type pageSource struct {
 	alg     compress.Algorithm
 	headers []blockfile.Header
 	total   int64
+	limit   uint32 // blocks from here on are not used
 }
 
 // pagePiece is a range of frames of one source for one worker to write.
@@ -47,25 +49,35 @@ const readRun = 1 << 20
 
 // planPages finds the sources of a data file, newest first, and who owns which
 // block: the newest backup that has it (spec/formats.md §5.7). Blocks at or
-// behind the file's recorded length are left out.
+// behind the file's recorded length are left out, that of the backup restored
+// and that of every newer backup than the one with the block: the file was cut
+// in between, and what came after the cut is another block. C looks at the
+// backup restored only and may bring such a block back when it was a zero page
+// since.
 func (w *writeOut) planPages(e *contentlist.Entry, target string) (*pageFile, error) {
 	f := &pageFile{entry: e, target: target}
-	for i := len(w.members) - 1; i >= 0; i-- {
+	oldest, limit := e, uint32(noLimit)
+	for i := len(w.members) - 1; i >= 0 && limit > 0; i-- {
 		m := w.members[i]
 		se := e
 		if i < len(w.members)-1 {
-			if se = m.find(e); se == nil {
-				continue
+			if se = m.find(e); se == nil || se.IsDatafile != e.IsDatafile {
+				break // what older backups have by this name is another file
 			}
 		}
-		if se.Size <= 0 {
-			continue
+		oldest = se
+		if se.Size > 0 {
+			src, err := openSource(m, se)
+			if err != nil {
+				return nil, errors.Join(err, f.close())
+			}
+			src.limit = min(limit, blocksOf(se))
+			f.sources = append(f.sources, src)
 		}
-		src, err := openSource(m, se)
-		if err != nil {
-			return nil, errors.Join(err, f.close())
-		}
-		f.sources = append(f.sources, src)
+		limit = min(limit, blocksOf(se))
+	}
+	if oldest.Size < 0 && limit > 0 {
+		return nil, errors.Join(usererr.New("Failed to locate a full copy of file \"%s\"", e.Path), f.close())
 	}
 	if len(f.sources) > noOwner {
 		return nil, errors.Join(fmt.Errorf("restore %s: chain of %d backups is too long", e.Path, len(f.sources)), f.close())
@@ -73,6 +85,19 @@ func (w *writeOut) planPages(e *contentlist.Entry, target string) (*pageFile, er
 	f.own()
 	f.cut()
 	return f, nil
+}
+
+// noLimit is the length of a file whose list does not tell it.
+const noLimit = 1<<32 - 1
+
+// blocksOf is the recorded length of a data file in blocks. Lists have no
+// n_blocks for an empty file; and a C tool may have left it out of a list from
+// before it knew it, but then with what is stored.
+func blocksOf(e *contentlist.Entry) uint32 {
+	if e.NBlocks > 0 || e.Size <= 0 {
+		return uint32(e.NBlocks)
+	}
+	return noLimit
 }
 
 func openSource(m *member, e *contentlist.Entry) (pageSource, error) {
@@ -92,25 +117,15 @@ func openSource(m *member, e *contentlist.Entry) (pageSource, error) {
 	return s, nil
 }
 
-// limit is the number of blocks the file has; a list without it does not
-// limit.
-func (f *pageFile) limit() uint32 {
-	if f.entry.NBlocks > 0 {
-		return uint32(f.entry.NBlocks)
-	}
-	return 1<<32 - 1
-}
-
 // own gives each block to the first source that has it.
 func (f *pageFile) own() {
 	if len(f.sources) < 2 {
 		return
 	}
-	limit := f.limit()
 	size := uint32(0)
 	for _, s := range f.sources {
 		if n := len(s.headers); n > 0 {
-			size = max(size, min(s.headers[n-1].Block+1, limit))
+			size = max(size, min(s.headers[n-1].Block+1, s.limit))
 		}
 	}
 	f.owner = make([]uint8, size)
@@ -119,7 +134,7 @@ func (f *pageFile) own() {
 	}
 	for i, s := range f.sources {
 		for _, h := range s.headers {
-			if h.Block < size && f.owner[h.Block] == noOwner {
+			if h.Block < min(size, s.limit) && f.owner[h.Block] == noOwner {
 				f.owner[h.Block] = uint8(i)
 			}
 		}
@@ -129,7 +144,7 @@ func (f *pageFile) own() {
 // wants tells whether a frame of a source is to be written.
 func (f *pageFile) wants(source int, block uint32) bool {
 	if f.owner == nil {
-		return block < f.limit()
+		return block < f.sources[source].limit
 	}
 	return int(block) < len(f.owner) && f.owner[block] == uint8(source)
 }
