@@ -10,6 +10,7 @@ import (
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/logging"
 	"gsprobackup/internal/optvalue"
+	"gsprobackup/internal/usererr"
 )
 
 // console turns the events of the use cases into what people see: messages on
@@ -24,12 +25,14 @@ type console struct {
 	// perFile is --progress.
 	perFile bool
 	bar     bar
+	// hints prints the next step after an error.
+	hints bool
 	// told are errors that were printed when they happened.
 	told []error
 }
 
 func newConsole(s *session) *console {
-	return &console{log: s.log, profile: s.profile, out: s.streams.Out, env: s.env}
+	return &console{log: s.log, profile: s.profile, out: s.streams.Out, env: s.env, hints: s.env.ErrTerminal}
 }
 
 // renderer prints an event of its package and says whether it was one.
@@ -80,7 +83,17 @@ func (c *console) errorf(format string, args ...any) {
 func (c *console) tell(err error) {
 	c.told = append(c.told, err)
 	for _, f := range flatten(err) {
-		c.errorf("%s", errorText(f))
+		c.sayError(f)
+	}
+}
+
+// sayError prints an error and, for people, the next step. By default a hint is
+// only printed to a terminal: scripts read the rest.
+func (c *console) sayError(err error) {
+	c.errorf("%s", errorText(err))
+	var user *usererr.Error
+	if c.hints && errors.As(err, &user) && user.Hint != "" {
+		c.log.Raw("HINT: " + user.Hint + "\n")
 	}
 }
 

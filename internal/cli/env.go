@@ -39,6 +39,8 @@ type Env struct {
 	MaskArgument func(arg, off int)
 	// Signals makes INT, QUIT and TERM cancel the run.
 	Signals bool
+	// ErrTerminal tells that messages are read by a person.
+	ErrTerminal bool
 	// OpenTerminal opens the controlling terminal for a password; nil if
 	// there is never one.
 	OpenTerminal func() (Terminal, error)
@@ -61,6 +63,7 @@ func OSEnv() Env {
 		FS:           fsx.OS(),
 		MaskArgument: maskArgument,
 		Signals:      true,
+		ErrTerminal:  isTerminal(os.Stderr.Fd()),
 		OpenTerminal: openTerminal,
 	}
 }

@@ -33,7 +33,11 @@ func (s *session) exitStatus(err error) int {
 		if s.console != nil && s.console.wasTold(f) {
 			continue
 		}
-		s.log.Log(logging.Error, errorText(f))
+		if s.console == nil {
+			s.log.Log(logging.Error, errorText(f))
+			continue
+		}
+		s.console.sayError(f)
 	}
 	var user *usererr.Error
 	if errors.As(faults[0], &user) {

@@ -62,7 +62,15 @@ const maxVersion = 20402
 
 func (c *check) files(ctx context.Context) error {
 	b := c.backup
+	damaged, err := c.controlSum()
+	if err != nil {
+		return err
+	}
 	layout, err := c.acceptable()
+	if err != nil && damaged {
+		// What it says of versions means nothing then.
+		return c.settle(catalog.StatusCorrupt, FilesCorrupted{ID: b.ID})
+	}
 	if err != nil {
 		return err
 	}
@@ -77,7 +85,7 @@ func (c *check) files(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !good {
+	if !good || damaged {
 		return c.settle(catalog.StatusCorrupt, FilesCorrupted{ID: b.ID})
 	}
 	if b.Status == catalog.StatusMerging {

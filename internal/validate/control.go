@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -13,6 +14,17 @@ import (
 	"gsprobackup/internal/pgdata"
 )
 
+// controlSum compares backup.control with the checksum kept beside it, before
+// anything it says is believed.
+func (c *check) controlSum() (damaged bool, err error) {
+	err = catalog.CheckControlSum(c.FS, c.backup)
+	if errors.Is(err, catalog.ErrControlSum) {
+		c.Sink.Emit(ControlDamaged{Path: c.backup.ControlPath(), Reason: err.Error()})
+		return true, nil
+	}
+	return false, err
+}
+
 // control compares backup.control with itself and with what else is known of
 // the backup. The format has no checksum for this file, but most of what it
 // says is said somewhere else, too.
@@ -21,9 +33,6 @@ func (c *check) control(entries []contentlist.Entry, layout pgdata.Layout) (bool
 	report := func(format string, args ...any) {
 		good = false
 		c.Sink.Emit(ControlDamaged{Path: c.backup.ControlPath(), Reason: fmt.Sprintf(format, args...)})
-	}
-	if err := catalog.CheckControlSum(c.FS, c.backup); err != nil {
-		report("%v", err)
 	}
 	b := c.backup
 	if b.BlockSize != catalog.BlockSize || b.XLogBlockSize != catalog.BlockSize {
