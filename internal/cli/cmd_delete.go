@@ -25,7 +25,7 @@ func deleteCommand(s *session) *cobra.Command {
 // deleteBackups does one of three things; -i may be followed by a purge of
 // WAL, --status ignores it (spec/cli.md §4.1).
 func (s *session) deleteBackups(ctx context.Context, r *request) error {
-	deps := remove.Deps{Instance: r.instance, Sink: s.console}
+	deps := remove.Deps{Instance: r.instance, Sink: s.console, Now: s.env.Now}
 	settings := s.retentionSettings(r)
 	switch {
 	case r.ID != 0:

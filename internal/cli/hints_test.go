@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"io"
 	"strings"
 	"testing"
+
+	"gsprobackup/internal/usererr"
 )
 
 // TestHints: the next step is printed behind its error for people, and for
@@ -20,17 +23,22 @@ func TestHints(t *testing.T) {
 		{"a person", true, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var out, errs strings.Builder
+			var errs strings.Builder
 			env := OSEnv()
 			env.Signals, env.ErrTerminal = false, c.terminal
-			args := []string{"gs_probackup", "show-config", "-B", t.TempDir(), "--instance", "../x"}
+			args := []string{"gs_probackup", "show", "-B", t.TempDir()}
 			if c.option != "" {
 				args = append(args, c.option)
 			}
-			if code := Run(args, Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, env); code != 1 {
+			s := newSession(args, Streams{In: strings.NewReader(""), Out: io.Discard, Err: &errs}, env)
+			defer s.close()
+			if err := s.run(); err != nil { // reads the options
+				errs.Reset()
+			}
+			if code := s.exitStatus(usererr.New("it failed").WithHint("try again")); code != 1 {
 				t.Errorf("exit status %d", code)
 			}
-			if got := strings.Contains(errs.String(), hint); got != c.want || !strings.HasPrefix(errs.String(), "ERROR: ") {
+			if got := strings.Contains(errs.String(), hint); got != c.want || !strings.Contains(errs.String(), "ERROR: it failed\n") {
 				t.Errorf("hint printed: %t, want %t:\n%s", got, c.want, errs.String())
 			}
 		})
