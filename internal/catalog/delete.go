@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"gsprobackup/internal/catalog/lock"
 	"gsprobackup/internal/fsx"
@@ -122,6 +123,40 @@ func listTree(ctx context.Context, fsys fsx.FS, dir string, names []string) ([]s
 		}
 	}
 	return names, nil
+}
+
+// remnantAge keeps SweepRemnants away from a directory that a backup has made
+// a moment ago and is about to fill.
+const remnantAge = time.Minute
+
+// SweepRemnants removes what a delete leaves that is killed at its very last
+// step: an empty directory, which nothing links to the rest of its chain any
+// more. It returns the list without them.
+func (i *Instance) SweepRemnants(list List, now time.Time) (List, error) {
+	var rest List
+	swept := false
+	for _, b := range list {
+		if !b.NoControl || now.Sub(b.StartTime()) < remnantAge || filepath.Base(b.Dir) != b.ID.String() {
+			rest = append(rest, b)
+			continue
+		}
+		err := i.fs.Remove(b.Dir)
+		switch {
+		case errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
+			rest = append(rest, b)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("delete what is left of backup %s: %w", b.ID, err)
+		default:
+			swept = true
+		}
+	}
+	if !swept {
+		return rest, nil
+	}
+	if err := i.fs.SyncDir(i.dir); err != nil {
+		return nil, fmt.Errorf("delete what is left of backups: %w", err)
+	}
+	return rest, nil
 }
 
 // ForeignFile looks into a backup's directory for a name that no backup has

@@ -31,6 +31,11 @@ func Backup(ctx context.Context, deps Deps, opts Options) (err error) {
 	if err != nil {
 		return err
 	}
+	if !opts.DryRun {
+		if all, err = deps.Instance.SweepRemnants(all, deps.Now()); err != nil {
+			return err
+		}
+	}
 	chosen := choose(all, opts.ID)
 	if len(chosen) == 0 {
 		return usererr.New("Failed to find backup %s, cannot delete", opts.ID)

@@ -12,6 +12,8 @@
 package remove
 
 import (
+	"time"
+
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/usererr"
@@ -21,6 +23,7 @@ import (
 type Deps struct {
 	Instance *catalog.Instance
 	Sink     event.Sink
+	Now      func() time.Time
 }
 
 // Events, in the C tool's order.

@@ -22,6 +22,11 @@ func Status(ctx context.Context, deps Deps, opts StatusOptions) error {
 	if err != nil {
 		return err
 	}
+	if !opts.DryRun {
+		if all, err = inst.SweepRemnants(all, deps.Now()); err != nil {
+			return err
+		}
+	}
 	if len(all) == 0 {
 		deps.Sink.Emit(NoBackups{Instance: inst.Name()})
 		return nil
