@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gsprobackup/test/pgtest"
 )
@@ -74,7 +75,9 @@ func (c *catalog) small(what string, args ...string) {
 	cmd := tool(ctx, args...)
 	cmd.Path, cmd.Args = measureCommand(c.t), append([]string{"e2e-measure", file, toolPath}, args...)
 	cmd.SysProcAttr.Credential = nil // measure drops root's rights itself
+	began := time.Now()
 	res := finish(c.t, ctx, cmd, nil)
+	elapsed := time.Since(began)
 	if res.code != 0 {
 		c.t.Fatal(res)
 	}
@@ -86,7 +89,7 @@ func (c *catalog) small(what string, args ...string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.t.Logf("%s of %d files: peak RSS %d MB", what, manyFiles, kb/1000)
+	c.t.Logf("%s of %d files: peak RSS %d MB, %.1f s", what, manyFiles, kb/1000, elapsed.Seconds())
 	if kb > rssLimitKB {
 		c.t.Errorf("%s: peak RSS %d kB, limit %d kB\n%s", what, kb, rssLimitKB, strings.Join(args, " "))
 	}
