@@ -24,6 +24,8 @@ type console struct {
 	env     Env
 	// perFile is --progress.
 	perFile bool
+	// explain is --explain.
+	explain bool
 	bar     bar
 	// hints prints the next step after an error.
 	hints bool

@@ -19,6 +19,7 @@ type options struct {
 	Progress   bool
 	NoSync     bool
 	Compat     string
+	Explain    bool // why retention keeps, merges and deletes
 	Hints      bool // a HINT line after errors that have one
 
 	Mode             catalog.Mode // ModeInvalid if not given

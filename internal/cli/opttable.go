@@ -122,6 +122,7 @@ func commandLineOptions() []option {
 func extensionOptions() []option {
 	return []option{
 		{name: "compat", arg: true, set: text(func(o *options) *string { return &o.Compat })},
+		{name: "explain", set: yes(func(o *options) *bool { return &o.Explain })},
 		{name: "hints", set: yes(func(o *options) *bool { return &o.Hints })},
 	}
 }

@@ -105,6 +105,7 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 		}
 	}
 	s.console.perFile = r.Progress
+	s.console.explain = r.Explain
 	s.console.hints = s.console.hints || r.Hints
 	if r.given["password"] && r.NoPassword {
 		return usererr.New("You cannot specify --password and --no-password options together")

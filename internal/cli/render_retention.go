@@ -55,7 +55,8 @@ func renderRemove(c *console, e event.Event) bool {
 }
 
 // renderRetention has the words for events of internal/retention (spec/cli.md
-// §10.9). A dry run says what it would do at VERBOSE only.
+// §10.9). What a dry run would do is told
+// with --explain, or at VERBOSE.
 func renderRetention(c *console, e event.Event) bool {
 	switch e := e.(type) {
 	case retention.PolicyUsed:
@@ -76,7 +77,7 @@ func renderRetention(c *console, e event.Event) bool {
 	case retention.Evaluated:
 		c.evaluated(e)
 	case retention.Decided:
-		c.verbose("Backup %s: %s, because %s", e.Decision.Backup.ID, e.Decision.Action, reasons(e.Decision.Reasons))
+		c.explained(e.Decision)
 	case retention.PurgeConsidered:
 		c.logf("Consider backup %s for purge", e.ID)
 	case retention.ParentChecked:
@@ -121,6 +122,15 @@ func (c *console) evaluated(e retention.Evaluated) {
 	d := e.Decision
 	c.info("Backup %s, mode: %s, status: %s. Redundancy: %d/%d, Time Window: %dd/%dd. %s",
 		d.Backup.ID, d.Backup.Mode, d.Backup.Status, d.Fulls, e.Redundancy, d.Age, d.Span, state)
+}
+
+// explained says what becomes of a backup and why, which the C tool does not.
+func (c *console) explained(d retention.Decision) {
+	say := c.verbose
+	if c.explain {
+		say = c.info
+	}
+	say("Backup %s: %s, because %s", d.Backup.ID, d.Action, reasons(d.Reasons))
 }
 
 func reasons(list []retention.Reason) string {

@@ -41,6 +41,7 @@ const (
 	Damaged         // the control file cannot be read; it may be mended
 	BehindDamaged   // Backup is damaged: which chain it belongs to is not known
 	Doubled         // another directory claims the same ID
+	Foreign         // no control file, but files that no backup has
 	TooYoung        // no control file yet; may have been started just now
 	NotAsked        // expired, but deleting was not asked for
 	MergedInto      // Backup gets its content
@@ -74,6 +75,8 @@ func (r Reason) String() string {
 		return fmt.Sprintf("it may belong to the chain of backup %s, whose control file is damaged", r.Backup)
 	case Doubled:
 		return "there is another backup with this ID"
+	case Foreign:
+		return "it contains files that no backup has"
 	case TooYoung:
 		return "it has no control file yet"
 	case NotAsked:

@@ -134,10 +134,10 @@ func (r *run) newReason(old, now *catalog.Backup) (*Reason, error) {
 	}
 	if now.NoControl {
 		foreign, err := r.deps.Instance.ForeignFile(now)
-		if err != nil || foreign != "" {
-			return &Reason{Cause: Damaged}, err
+		if err != nil || foreign == "" {
+			return nil, err
 		}
-		return nil, nil
+		return &Reason{Cause: Foreign}, nil
 	}
 	err := catalog.CheckControlSum(r.deps.FS, now)
 	if errors.Is(err, catalog.ErrControlSum) {

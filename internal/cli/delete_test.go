@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// deleteWorld has the catalog 02b (F ← p ← q, four FULLs) under /home/omm/b.
+func deleteWorld(t *testing.T) *world {
+	w := newWorld(t)
+	w.stage("unpack 02b_backups_compressed /home/omm/b")
+	w.stage(`replace /home/omm/b/backups/n1/pg_probackup.conf "log-level-file = VERBOSE" "log-level-file = OFF"`)
+	return w
+}
+
+func (w *world) backups() string {
+	w.t.Helper()
+	names, err := filepath.Glob(w.real(home + "/b/backups/n1/TOW*"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range names {
+		names[i] = filepath.Base(names[i])
+	}
+	return strings.Join(names, " ")
+}
+
+// Merging is not there yet; a run that needs it stops before anything is
+// deleted.
+func TestMergeExpiredIsRefusedFirst(t *testing.T) {
+	w := deleteWorld(t)
+	for _, id := range []string{"TOWA57", "TOWA5D"} { // their child stays within the window
+		for _, key := range []string{"recovery-time", "end-time"} {
+			w.stage("replace /home/omm/b/backups/n1/" + id + "/backup.control \"" + key + " = '2026-11-22\" \"" + key + " = '2026-11-01\"")
+		}
+	}
+	before := w.backups()
+	r := w.run(strings.Fields("delete -B /home/omm/b --instance n1 --delete-expired --merge-expired --retention-window=7"), nil)
+	if r.exit != 1 || !strings.HasSuffix(r.stderr, "INFO: Consider backup TOWA5I for merge\n"+
+		"INFO: Merge incremental chain between full backup TOWA57 and backup TOWA5I\n"+
+		"ERROR: Merging (--merge-expired) is not built into this binary\n") {
+		t.Errorf("exit %d\n%s", r.exit, r.stderr)
+	}
+	if got := w.backups(); got != before {
+		t.Errorf("left: %s", got)
+	}
+	// Without merging they are retained.
+	r = w.run(strings.Fields("delete -B /home/omm/b --instance n1 --delete-expired --retention-window=7"), nil)
+	want := `LOG: Consider backup TOWA5D for purge
+LOG: Check if backup TOWA5D is parent of backup TOWA5I
+LOG: Retain backup TOWA5D because his descendant TOWA5I is guarded by retention
+LOG: Consider backup TOWA57 for purge
+LOG: Check if backup TOWA57 is parent of backup TOWA5I
+LOG: Retain backup TOWA57 because his descendant TOWA5I is guarded by retention
+INFO: There are no backups to merge by retention policy
+INFO: There are no backups to delete by retention policy
+INFO: There is no WAL to purge by retention policy
+`
+	if r.exit != 0 || !strings.HasSuffix(r.stderr, want) || w.backups() != before {
+		t.Errorf("exit %d\n%s", r.exit, r.stderr)
+	}
+}
+
+// --explain says what a dry run would do; the C tool's does not.
+func TestExplain(t *testing.T) {
+	w := deleteWorld(t)
+	before := w.backups()
+	r := w.run(strings.Fields("delete -B /home/omm/b --instance n1 --delete-expired --retention-redundancy=4 --dry-run --explain"), nil)
+	for _, line := range []string{
+		"INFO: Backup TOWA5M: keep, because its FULL backup TOWA5M is within redundancy\n",
+		"INFO: Backup TOWA5I: delete, because it is expired\n",
+	} {
+		if !strings.Contains(r.stderr, line) {
+			t.Errorf("no %s in\n%s", line, r.stderr)
+		}
+	}
+	if r.exit != 0 || w.backups() != before {
+		t.Errorf("exit %d, left %s", r.exit, w.backups())
+	}
+}
+
+// Release 1.1 counts hours, later ones days.
+func TestWindowByRelease(t *testing.T) {
+	for profile, expired := range map[string]bool{"1.1": false, "3.0": true, "6.0": true} {
+		t.Run(profile, func(t *testing.T) {
+			w := deleteWorld(t)
+			w.now = w.now.AddDate(0, 0, 1).Add(-2 * time.Hour) // next morning, not yet a day later
+			r := w.run(strings.Fields("delete -B /home/omm/b --instance n1 --delete-expired --retention-window=1 --dry-run"),
+				map[string]string{"GS_PROBACKUP_COMPAT": profile})
+			if strings.Contains(r.stderr, "Expired") != expired {
+				t.Error(r.stderr)
+			}
+		})
+	}
+}
+
+// Neither delete -i nor retention takes any directory for a backup.
+func TestDeleteLeavesDirectories(t *testing.T) {
+	w := deleteWorld(t)
+	if err := os.MkdirAll(w.real(home+"/b/backups/n1/TOW000/my files"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := w.run(strings.Fields("delete -B /home/omm/b --instance n1 -i TOW000"), nil)
+	if r.exit != 1 || !strings.Contains(r.stderr, "ERROR: Directory \"/home/omm/b/backups/n1/TOW000\" is not a backup\n") {
+		t.Errorf("exit %d\n%s", r.exit, r.stderr)
+	}
+	w.now = w.now.AddDate(0, 0, 9)
+	r = w.run(strings.Fields("delete -B /home/omm/b --instance n1 --delete-expired --retention-window=1"), nil)
+	if r.exit != 0 || !strings.Contains(r.stderr, "WARNING: Skip purging backup TOW000, because it contains files that no backup has\n") || w.backups() != "TOW000" {
+		t.Errorf("exit %d, left %s\n%s", r.exit, w.backups(), r.stderr)
+	}
+}
