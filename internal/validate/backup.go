@@ -43,6 +43,17 @@ func Files(ctx context.Context, deps Deps, b *catalog.Backup, opts Options) erro
 	return c.files(ctx)
 }
 
+// Contents makes the same checks whatever status the backup has, and leaves
+// it: for a merge, which decides about the result itself.
+func Contents(ctx context.Context, deps Deps, b *catalog.Backup, opts Options) (good bool, err error) {
+	c := check{Deps: deps, opts: opts, backup: b}
+	layout, err := c.acceptable()
+	if err != nil {
+		return false, err
+	}
+	return c.contents(ctx, layout)
+}
+
 // WAL checks the records from start to stop of a backup whose files are good,
 // and sets the status to CORRUPT if some are missing or damaged.
 func WAL(ctx context.Context, deps Deps, b *catalog.Backup, opts Options) error {

@@ -1,0 +1,226 @@
+package merge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/crc32c"
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/usererr"
+)
+
+// fileKey names a file across the backups of a chain, with the number its
+// external directory has in the destination.
+type fileKey struct {
+	externalDir int
+	path        string
+}
+
+// member is one backup of the chain, opened for reading.
+type member struct {
+	fs        fsx.FS
+	backup    *catalog.Backup
+	entries   []catalog.Entry
+	byPath    map[fileKey]int32
+	headerMap fsx.File // nil if it has none
+	// foreign marks a FULL that somebody else has begun to merge: its files
+	// need not be those of its list.
+	foreign bool
+	// mixed is the destination's algorithm, for files that are not.
+	mixed func(*catalog.Entry) compress.Algorithm
+}
+
+// openMember reads a backup's list. dirs are the destination's external
+// directories: the same directory may have another number here.
+func openMember(fsys fsx.FS, b *catalog.Backup, dirs []string) (*member, error) {
+	m := &member{fs: fsys, backup: b}
+	var err error
+	if m.entries, err = catalog.LoadContent(fsys, b); err != nil {
+		return nil, usererr.Wrap(err, "Failed to get file list for backup %s", b.ID)
+	}
+	numbers := renumber(externals(b), dirs)
+	m.byPath = make(map[fileKey]int32, len(m.entries))
+	for i := range m.entries {
+		e := &m.entries[i]
+		if !e.IsRegular() {
+			continue
+		}
+		n := e.ExternalDir
+		if n > 0 {
+			if n > len(numbers) || numbers[n-1] == 0 {
+				continue // not in the destination
+			}
+			n = numbers[n-1]
+		}
+		m.byPath[fileKey{n, e.Path}] = int32(i)
+	}
+	m.headerMap, err = fsys.Open(b.HeaderMapPath())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open page header map: %w", err)
+	}
+	return m, nil
+}
+
+func externals(b *catalog.Backup) []string {
+	if b.ExternalDirs == "" {
+		return nil
+	}
+	return strings.Split(b.ExternalDirs, ":")
+}
+
+// renumber gives for each directory of own its number in dest, 0 for none.
+func renumber(own, dest []string) []int {
+	numbers := make([]int, len(own))
+	for i, dir := range own {
+		numbers[i] = slices.Index(dest, dir) + 1
+	}
+	return numbers
+}
+
+func (m *member) close() error {
+	if m == nil || m.headerMap == nil {
+		return nil
+	}
+	return m.headerMap.Close()
+}
+
+// find returns the entry of a file of the destination, nil if there is none.
+func (m *member) find(e *catalog.Entry) *catalog.Entry {
+	i, ok := m.byPath[fileKey{e.ExternalDir, e.Path}]
+	if !ok {
+		return nil
+	}
+	return &m.entries[i]
+}
+
+// stored is where an entry's bytes lie.
+func (m *member) stored(e *catalog.Entry) string {
+	return path.Join(m.backup.EntryDir(e.ExternalDir), e.Path)
+}
+
+// source is the stored data file of one backup.
+type source struct {
+	file    fsx.File
+	path    string
+	alg     compress.Algorithm
+	headers []blockfile.Header
+	total   int64
+	// bare marks headers that were taken from the frames and have neither
+	// LSN nor checksum.
+	bare bool
+}
+
+// open opens a stored data file with its page headers.
+func (m *member) open(e *catalog.Entry) (*source, error) {
+	s := &source{path: m.stored(e), alg: algorithm(e.CompressAlg), total: e.Size}
+	f, err := m.fs.Open(s.path)
+	if err != nil {
+		return nil, fmt.Errorf("open backup file: %w", err)
+	}
+	s.file = f
+	if err := m.load(s, e); err != nil {
+		return nil, errors.Join(fmt.Errorf("read backup file %s: %w", s.path, err), f.Close())
+	}
+	return s, nil
+}
+
+func (m *member) load(s *source, e *catalog.Entry) error {
+	if m.foreign {
+		old, err := isListed(s.file, e)
+		if err != nil {
+			return err
+		}
+		if !old {
+			s.alg = m.mixed(e)
+		}
+	}
+	if m.foreign || e.NHeaders <= 0 {
+		fi, err := s.file.Stat()
+		if err != nil {
+			return err
+		}
+		s.total, s.bare = fi.Size(), true
+		if !m.foreign && s.total != e.Size {
+			return fmt.Errorf("it has %d bytes, the list says %d", s.total, e.Size)
+		}
+		s.headers, err = scan(io.NewSectionReader(s.file, 0, s.total))
+		return err
+	}
+	raw, err := m.rawHeaders(e)
+	if err != nil {
+		return err
+	}
+	s.headers, s.total, err = blockfile.ParseHeaders(raw)
+	if err == nil && s.total != e.Size {
+		err = fmt.Errorf("header map says %d bytes, list says %d", s.total, e.Size)
+	}
+	return err
+}
+
+// rawHeaders reads the header array of a file as it is.
+func (m *member) rawHeaders(e *catalog.Entry) ([]byte, error) {
+	if m.headerMap == nil {
+		return nil, usererr.New("Failed to get page headers for file \"%s\"", m.stored(e))
+	}
+	raw, err := blockfile.ReadRawHeaders(m.headerMap, mapRef(e))
+	if err != nil {
+		return nil, usererr.Wrap(err, "Failed to get page headers for file \"%s\"", m.stored(e))
+	}
+	return raw, nil
+}
+
+func mapRef(e *catalog.Entry) blockfile.MapRef {
+	return blockfile.MapRef{N: e.NHeaders, CRC: e.HdrCRC, Off: e.HdrOff, Size: int32(e.HdrSize)}
+}
+
+// isListed tells whether a stored file is the one of its list.
+func isListed(f fsx.File, e *catalog.Entry) (bool, error) {
+	fi, err := f.Stat()
+	if err != nil || fi.Size() != e.Size {
+		return false, err
+	}
+	crc, buf := uint32(0), make([]byte, 256<<10)
+	r := io.NewSectionReader(f, 0, e.Size)
+	for {
+		n, err := r.Read(buf)
+		crc = crc32c.Update(crc, buf[:n])
+		if errors.Is(err, io.EOF) {
+			return crc == e.CRC, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
+
+// scan finds the frames of a stored file by reading through it.
+func scan(src io.Reader) ([]blockfile.Header, error) {
+	r := blockfile.NewReader(src)
+	var headers []blockfile.Header
+	for {
+		h, _, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return headers, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		headers = append(headers, h)
+	}
+}
+
+// algorithm makes one of the two names of no compression.
+func algorithm(a compress.Algorithm) compress.Algorithm {
+	if a == compress.Undefined {
+		return compress.None
+	}
+	return a
+}

@@ -1,0 +1,229 @@
+package merge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/crc32c"
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/usererr"
+)
+
+// staged is a file of the result. Its headers are not in the map yet.
+type staged struct {
+	entry   catalog.Entry
+	headers []blockfile.Header
+	raw     []byte // or the array as it was
+	temp    bool   // there is a new file
+}
+
+// worker merges files one by one.
+func (w *work) worker(ctx context.Context, items <-chan *catalog.Entry, results chan<- staged) error {
+	p := pageMerge{
+		rules: w.rules, level: w.dest.CompressLevel,
+		codecs: new(compress.Set), page: make([]byte, blockfile.PageSize),
+	}
+	buf := make([]byte, readRun)
+	for e := range items {
+		s, err := w.one(ctx, e, &p, buf)
+		if err != nil {
+			return fmt.Errorf("merge file %s: %w", e.Path, err)
+		}
+		results <- s
+	}
+	return nil
+}
+
+func (w *work) one(ctx context.Context, e *catalog.Entry, p *pageMerge, buf []byte) (staged, error) {
+	switch {
+	case e.Size == 0:
+		return staged{entry: blank(e)}, nil
+	case !e.IsDatafile || e.IsCFS:
+		return w.plain(ctx, e, buf)
+	case w.keeps(e):
+		return w.keep(e)
+	}
+	return w.pages(ctx, e, p)
+}
+
+// blank is a line of the destination without what tells of stored bytes.
+func blank(e *catalog.Entry) catalog.Entry {
+	n := *e
+	n.Size, n.CRC, n.CompressAlg = 0, 0, compress.None
+	n.NHeaders, n.HdrCRC, n.HdrOff, n.HdrSize = 0, 0, 0, 0
+	return n
+}
+
+// keeps tells whether the FULL's stored data file is that of the result: it
+// has the right algorithm and length, and no increment has anything of it
+// (spec/formats.md §5.8).
+func (w *work) keeps(e *catalog.Entry) bool {
+	if e.ExternalDir > 0 && w.moved {
+		return false
+	}
+	full := w.fullMember()
+	f := full.find(e)
+	if f == nil || full.foreign || f.Size <= 0 || f.IsDatafile != e.IsDatafile || f.Mode != e.Mode {
+		return false
+	}
+	for _, m := range w.members[1:] {
+		x := m.find(e)
+		if x == nil || x.Size != -1 || x.NBlocks != f.NBlocks {
+			return false
+		}
+	}
+	if !e.IsDatafile {
+		return true
+	}
+	return w.inPlace && f.NHeaders > 0 && algorithm(f.CompressAlg) == w.outputAlgorithm(e)
+}
+
+// keep takes the FULL's file over.
+func (w *work) keep(e *catalog.Entry) (staged, error) {
+	full := w.fullMember()
+	f := full.find(e)
+	raw, err := full.rawHeaders(f)
+	if err != nil {
+		return staged{}, err
+	}
+	s := staged{entry: blank(e), raw: raw}
+	s.entry.Size, s.entry.CRC, s.entry.CompressAlg, s.entry.NBlocks = f.Size, f.CRC, f.CompressAlg, f.NBlocks
+	return s, nil
+}
+
+// pages merges a data file.
+func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s staged, err error) {
+	s.entry = blank(e)
+	p.entry, p.alg = e, w.outputAlgorithm(e)
+	seg := w.segment
+	if e.Compressed != nil {
+		seg = pgdata.CompressedSegBlocks
+	}
+	p.first = uint32(e.Segno) * seg
+	defer func() { err = errors.Join(err, p.close()) }()
+	for i := len(w.members) - 1; i >= 0; i-- {
+		m := w.members[i]
+		x := m.find(e)
+		if x == nil || x.Size <= 0 {
+			continue
+		}
+		src, err := m.open(x)
+		if err != nil {
+			return s, err
+		}
+		p.sources = append(p.sources, src)
+	}
+	if err := p.own(); err != nil {
+		return s, err
+	}
+	if len(p.owner) == 0 {
+		s.entry.NBlocks = 0
+		return s, nil
+	}
+	p.w = blockfile.NewWriter(len(p.owner))
+	err = w.create(e, func(f fsx.File) error { p.out = f; return p.write(ctx) })
+	if err != nil {
+		return s, err
+	}
+	s.temp, s.headers = true, p.w.Headers()
+	s.entry.Size, s.entry.CRC, s.entry.CompressAlg = p.w.Size(), p.w.CRC(), p.alg
+	if e.Compressed == nil {
+		s.entry.NBlocks = len(p.owner)
+	}
+	return s, nil
+}
+
+// plain takes a file that is stored as it is from the newest backup that has
+// its content. The FULL's own stays in its place.
+func (w *work) plain(ctx context.Context, e *catalog.Entry, buf []byte) (staged, error) {
+	s := staged{entry: blank(e)}
+	s.entry.NBlocks = e.NBlocks
+	m, x, err := w.fullCopy(e)
+	if err != nil {
+		return s, err
+	}
+	if e.Size < 0 && e.CRC != x.CRC {
+		return s, usererr.New("Invalid CRC of backup file \"%s\" : %X. Expected %X", m.stored(x), x.CRC, e.CRC)
+	}
+	s.entry.Size, s.entry.CRC = x.Size, x.CRC
+	if x.Size == 0 || m == w.fullMember() && w.keeps(e) {
+		return s, nil
+	}
+	in, err := w.deps.FS.Open(m.stored(x))
+	if err != nil {
+		return s, fmt.Errorf("open backup file: %w", err)
+	}
+	defer in.Close() // read only
+	s.temp = true
+	return s, w.create(e, func(out fsx.File) error {
+		crc := uint32(0)
+		n, err := fsx.CopySparse(ctx, out, in, buf, fsx.Walker{
+			Data: func(_ int64, p []byte) error { crc = crc32c.Update(crc, p); return nil },
+			Hole: func(_, n int64) error { crc = crc32c.Zeros(crc, n); return nil },
+		})
+		switch {
+		case err != nil:
+			return err
+		case n != x.Size:
+			return usererr.New("Invalid size of backup file \"%s\" : %d. Expected %d", m.stored(x), n, x.Size)
+		case crc != x.CRC && (e.Path != pgdata.ControlPath || e.ExternalDir != 0):
+			return usererr.New("Invalid CRC of backup file \"%s\" : %X. Expected %X", m.stored(x), crc, x.CRC)
+		}
+		return nil
+	})
+}
+
+// fullCopy finds the newest backup of the chain with the content of a file.
+func (w *work) fullCopy(e *catalog.Entry) (*member, *catalog.Entry, error) {
+	for i := len(w.members) - 1; i >= 0; i-- {
+		m := w.members[i]
+		x := m.find(e)
+		if x == nil {
+			return nil, nil, usererr.New("Failed to locate nonedata file \"%s\" in backup %s", e.Path, m.backup.ID)
+		}
+		if x.Size >= 0 {
+			return m, x, nil
+		}
+	}
+	return nil, nil, usererr.New("Failed to locate a full copy of nonedata file \"%s\"", e.Path)
+}
+
+// create makes the new file of an entry beside the old one and syncs it.
+func (w *work) create(e *catalog.Entry, fill func(fsx.File) error) (err error) {
+	name := w.temp(e)
+	if err := removeIfThere(w.deps.FS, name); err != nil {
+		return err
+	}
+	perm := fs.FileMode(e.Mode & 0o777)
+	f, err := w.deps.FS.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|fsx.NoFollow, perm)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil { // room for a second attempt; best effort
+			err = errors.Join(err, removeIfThere(w.deps.FS, name))
+		}
+	}()
+	if err := f.Chmod(perm); err != nil {
+		return err
+	}
+	if err := fill(f); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func removeIfThere(fsys fsx.FS, name string) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package merge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gsprobackup/internal/blockfile"
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/crc32c"
+	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/pgdata"
+)
+
+// readRun is the size of one read.
+const readRun = 1 << 20
+
+const noOwner = 0xFF
+
+// pageMerge makes one stored file of the newest page of each block
+// (spec/formats.md §5.7, §5.8).
+type pageMerge struct {
+	entry   *catalog.Entry
+	sources []*source // newest first
+	owner   []uint8   // by block; noOwner if nobody has it
+
+	alg    compress.Algorithm
+	level  int
+	codecs *compress.Set
+	rules  pgdata.PageRules
+	first  uint32 // absolute number of block 0
+
+	out     fsx.File
+	w       *blockfile.Writer
+	run, re blockfile.Run
+	page    []byte
+	packed  []byte // buffer of pack
+}
+
+func (p *pageMerge) close() error {
+	var errs []error
+	for _, s := range p.sources {
+		errs = append(errs, s.file.Close())
+	}
+	p.sources = nil
+	return errors.Join(errs...)
+}
+
+// own gives each block to the newest backup that has it. Blocks at or behind
+// the recorded length are left out.
+func (p *pageMerge) own() error {
+	if len(p.sources) >= noOwner {
+		return fmt.Errorf("chain of %d backups is too long", len(p.sources))
+	}
+	limit := uint32(1<<32 - 1)
+	if p.entry.NBlocks > 0 {
+		limit = uint32(p.entry.NBlocks)
+	}
+	size := uint32(0)
+	for _, s := range p.sources {
+		for i := len(s.headers) - 1; i >= 0; i-- {
+			if b := s.headers[i].Block; b < limit {
+				size = max(size, b+1)
+				break
+			}
+		}
+	}
+	p.owner = make([]uint8, size)
+	for i := range p.owner {
+		p.owner[i] = noOwner
+	}
+	for i, s := range p.sources {
+		for _, h := range s.headers {
+			if h.Block < size && p.owner[h.Block] == noOwner {
+				p.owner[h.Block] = uint8(i)
+			}
+		}
+	}
+	return nil
+}
+
+// write writes all blocks in order, each source's neighbours in one run.
+func (p *pageMerge) write(ctx context.Context) error {
+	next := make([]int, len(p.sources)) // first unread frame
+	for block := 0; block < len(p.owner); {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if p.owner[block] == noOwner {
+			if err := p.gap(uint32(block)); err != nil {
+				return err
+			}
+			block++
+			continue
+		}
+		i := int(p.owner[block])
+		s := p.sources[i]
+		lo := next[i]
+		for s.headers[lo].Block != uint32(block) {
+			lo++
+		}
+		hi := lo + 1
+		end := int64(s.headers[lo].Pos) + readRun
+		for hi < len(s.headers) && s.headers[hi].Block == s.headers[hi-1].Block+1 && int(s.headers[hi].Block) < len(p.owner) &&
+			int(p.owner[s.headers[hi].Block]) == i && blockfile.EndOf(s.headers, hi, s.total) <= end {
+			hi++
+		}
+		next[i] = hi
+		if err := p.copy(s, lo, hi); err != nil {
+			return err
+		}
+		block += hi - lo
+	}
+	return nil
+}
+
+// copy writes frames lo to hi-1 of a source, as they are if that is possible.
+func (p *pageMerge) copy(s *source, lo, hi int) error {
+	if err := blockfile.ReadFrames(s.file, s.headers, s.total, lo, hi, &p.run); err != nil {
+		return fmt.Errorf("read backup file %s: %w", s.path, err)
+	}
+	run := &p.run
+	if s.alg != p.alg || s.bare {
+		if err := p.repack(s); err != nil {
+			return fmt.Errorf("read backup file %s: %w", s.path, err)
+		}
+		run = &p.re
+	}
+	run.CRC = crc32c.Sum(run.Frames)
+	return p.w.Append(p.out, run)
+}
+
+// repack turns run into re, with the destination's algorithm.
+func (p *pageMerge) repack(s *source) error {
+	from, err := p.codecs.Get(s.alg, 1)
+	if err != nil {
+		return err
+	}
+	p.re.Reset()
+	for i, h := range p.run.Headers {
+		end := blockfile.EndOf(p.run.Headers, i, int64(len(p.run.Frames)))
+		frame := p.run.Frames[h.Pos:end]
+		if err := blockfile.Decode(from, p.page, frame[blockfile.FrameHeaderSize:]); err != nil {
+			return fmt.Errorf("block %d: %w", h.Block, err)
+		}
+		if s.bare {
+			if err := p.describe(&h); err != nil {
+				return err
+			}
+		}
+		h.Pos = int32(len(p.re.Frames))
+		p.re.Headers = append(p.re.Headers, h)
+		if s.alg == p.alg {
+			p.re.Frames = append(p.re.Frames, frame...)
+			continue
+		}
+		if p.re.Frames, err = p.pack(p.re.Frames, h.Block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe fills in what a header array has of a page.
+func (p *pageMerge) describe(h *blockfile.Header) error {
+	var c pgdata.PageCheck
+	if p.entry.Compressed != nil {
+		c = pgdata.CheckCompressedImage(p.page, p.first+h.Block)
+	} else {
+		c = pgdata.CheckPage(p.page, p.first+h.Block, p.rules)
+	}
+	if !c.OK() {
+		return fmt.Errorf("block %d is damaged: %s", h.Block, c.Reason)
+	}
+	h.LSN, h.Checksum = c.LSN, c.Computed
+	return nil
+}
+
+// pack appends the frame of the page.
+func (p *pageMerge) pack(dst []byte, block uint32) ([]byte, error) {
+	codec, err := p.codecs.Get(p.alg, p.level)
+	if err != nil {
+		return dst, err
+	}
+	if codec == nil {
+		return blockfile.AppendFrame(dst, block, p.page), nil
+	}
+	packed, ok, err := codec.Compress(p.packed[:0], p.page)
+	if err != nil {
+		return dst, err
+	}
+	p.packed = packed[:0]
+	if !ok {
+		packed = p.page
+	}
+	return blockfile.AppendFrame(dst, block, packed), nil
+}
+
+// gap writes a page of zeros for a block that no backup has, as a restore
+// makes one (spec/formats.md §5.7). What is missing of a row-compressed
+// relation is not made up.
+func (p *pageMerge) gap(block uint32) error {
+	if p.entry.Compressed != nil {
+		return nil
+	}
+	clear(p.page)
+	p.re.Reset()
+	var err error
+	if p.re.Frames, err = p.pack(p.re.Frames, block); err != nil {
+		return err
+	}
+	p.re.Headers = append(p.re.Headers, blockfile.Header{Block: block})
+	p.re.CRC = crc32c.Sum(p.re.Frames)
+	return p.w.Append(p.out, &p.re)
+}
