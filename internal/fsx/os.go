@@ -67,9 +67,9 @@ func (osFS) Statfs(name string) (Space, error) {
 	if err != nil {
 		return Space{}, &fs.PathError{Op: "statfs", Path: name, Err: err}
 	}
-	unit := int64(st.Frsize) // what the block counts are counted in
+	unit := st.Frsize // what the block counts are counted in
 	if unit == 0 {
-		unit = int64(st.Bsize)
+		unit = st.Bsize
 	}
 	return Space{
 		BlockSize:   unit,

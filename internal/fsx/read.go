@@ -41,7 +41,7 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 		if int64(len(buf)) > limit {
 			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return buf, nil
 		}
 		if err != nil {

@@ -80,7 +80,7 @@ func walkData(ctx context.Context, src File, buf []byte, off, end int64, w Walke
 			}
 			off += int64(n)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return off, nil
 		}
 		if err != nil {

@@ -40,7 +40,7 @@ func Backup(ctx context.Context, deps Deps, opts Options) (err error) {
 	if len(chosen) == 0 {
 		return usererr.New("Failed to find backup %s, cannot delete", opts.ID)
 	}
-	deps.Sink.Emit(ChainFound{ID: opts.ID, DryRun: opts.DryRun})
+	deps.Sink.Emit(ChainFound(opts))
 	for _, b := range chosen {
 		deps.Sink.Emit(Selected{ID: b.ID, DryRun: opts.DryRun})
 	}

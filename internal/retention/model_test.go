@@ -37,10 +37,6 @@ func (m model) ancestors(i int) (above []int) {
 	return above
 }
 
-func (m model) isAbove(a, i int) bool {
-	return a != i && slices.ContainsFunc(m.ancestors(i), func(x int) bool { return m.list[x].ID == m.list[a].ID })
-}
-
 // root is the FULL of i, -1 for a broken chain.
 func (m model) root(i int) int {
 	if top := m.top(i); m.list[top].Mode == catalog.ModeFull {

@@ -38,7 +38,7 @@ func connectFailure(ctx context.Context, s *settings, t target, err error) error
 		reasons = append(reasons, text)
 	}
 	walk(err, func(e error) {
-		switch e := e.(type) {
+		switch e := e.(type) { //nolint:errorlint // walk visits every layer itself
 		case *pgconn.PgError:
 			add(formatPgError(e))
 		case *net.DNSError:
@@ -107,7 +107,7 @@ func walk(err error, visit func(error)) {
 		return
 	}
 	visit(err)
-	switch u := err.(type) {
+	switch u := err.(type) { //nolint:errorlint // this is the unwrapping
 	case interface{ Unwrap() error }:
 		walk(u.Unwrap(), visit)
 	case interface{ Unwrap() []error }:

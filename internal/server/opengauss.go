@@ -168,7 +168,7 @@ func (g *openGauss) AbortBackup(ctx context.Context) error {
 		return nil
 	case g.c.Err() != nil: // the server has dropped it with the session
 		g.state = noBackup
-		return nil
+		return nil //nolint:nilerr // a lost session is what ends the backup
 	case g.state == maybe:
 		// A stop sent now could hit an exclusive backup of somebody else; the
 		// end of the session hits only our own.

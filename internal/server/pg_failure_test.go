@@ -160,18 +160,6 @@ func (r *recorder) Emit(e event.Event) {
 	r.events = append(r.events, e)
 }
 
-func (r *recorder) sql() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var list []string
-	for _, e := range r.events {
-		if q, ok := e.(QuerySent); ok {
-			list = append(list, q.SQL)
-		}
-	}
-	return list
-}
-
 func has[E event.Event](r *recorder) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -192,7 +192,7 @@ func (p *postgres) AbortBackup(ctx context.Context) error {
 		return nil
 	case p.c.Err() != nil: // the server has dropped it with the session
 		p.state = noBackup
-		return nil
+		return nil //nolint:nilerr // a lost session is what ends the backup
 	case p.state == maybe:
 		p.state = noBackup
 		return p.c.Close(ctx)

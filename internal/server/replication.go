@@ -44,7 +44,7 @@ func (c *Conn) ConnectReplication(ctx context.Context) (*ReplConn, error) {
 		}
 	}
 	var ue *usererr.Error
-	if len(ports) > 1 && first != last && errors.As(first, &ue) {
+	if len(ports) > 1 && !errors.Is(last, first) && errors.As(first, &ue) {
 		// C's error is about the first port; what the other one said, such as
 		// that it wants the first, belongs to the cause.
 		ue.Hint = strings.TrimSpace(fmt.Sprintf("no replication connection on port %d, nor on port %d: %s", ports[0], ports[1], lastReason(last)))

@@ -159,7 +159,7 @@ func (p *pageReader) position(want uint32) error {
 	}
 	n, err := io.CopyN(io.Discard, p.seg, int64(want-p.segPos))
 	p.segPos += uint32(n)
-	if err != nil && err != io.EOF { // a short segment is noticed by the read that follows
+	if err != nil && !errors.Is(err, io.EOF) { // a short segment is noticed by the read that follows
 		return p.ioError(addr, err)
 	}
 	return nil

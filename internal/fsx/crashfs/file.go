@@ -1,6 +1,7 @@
 package crashfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -93,7 +94,7 @@ func (w *file) run(op string, access int, call func() error) error {
 	default:
 		err = call()
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return err
 	}
 	return pathError(op, w.name, err)

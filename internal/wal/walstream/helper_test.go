@@ -23,7 +23,6 @@ const mib = 1 << 20
 type fakeStream struct {
 	in     chan []byte // payloads; closed: the stream ends with end
 	end    error
-	taken  chan struct{} // if not nil, hears that Receive was called again
 	sendTo func(payload []byte) error
 
 	mu   sync.Mutex
