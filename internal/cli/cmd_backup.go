@@ -28,6 +28,7 @@ type retentionSettings struct {
 	Redundancy, Window, WALDepth uint32
 	Delete, Merge, DeleteWAL     bool
 	DryRun                       bool
+	Threads                      int
 }
 
 // any tells whether a retention run is wanted.
@@ -74,9 +75,6 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 		return backupSettings{}, usererr.New("Invalid value for '--ttl' option: more than 292 years")
 	}
 	retention := s.retentionSettings(r)
-	if retention.Merge && !retention.DryRun {
-		return backupSettings{}, notBuiltIn("Merging (--merge-expired)")
-	}
 	algorithm := cfg.CompressAlgorithm
 	if algorithm == compress.Undefined {
 		algorithm = compress.None
@@ -140,5 +138,6 @@ func (s *session) retentionSettings(r *request) retentionSettings {
 		Merge:      r.MergeExpired,
 		DeleteWAL:  r.DeleteWAL || r.WAL,
 		DryRun:     r.DryRun,
+		Threads:    r.threads(),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/merge"
 	"gsprobackup/internal/remove"
 	"gsprobackup/internal/retention"
 	"gsprobackup/internal/usererr"
@@ -45,7 +46,9 @@ func (s *session) deleteBackups(ctx context.Context, r *request) error {
 
 // runRetention is the retention run of delete and of backup.
 func (s *session) runRetention(ctx context.Context, instance *catalog.Instance, r retentionSettings) error {
-	_, err := retention.Run(ctx, s.retentionDeps(instance), retention.Options{
+	deps := s.retentionDeps(instance)
+	deps.Merger = merge.Chains{Deps: s.mergeDeps(instance), Threads: r.Threads}
+	_, err := retention.Run(ctx, deps, retention.Options{
 		Policy: retention.Policy{
 			Redundancy: r.Redundancy, Window: r.Window, Elapsed: s.profile.ElapsedWindow,
 			Merge: r.Merge, Delete: r.Delete,
@@ -57,17 +60,9 @@ func (s *session) runRetention(ctx context.Context, instance *catalog.Instance, 
 
 func (s *session) retentionDeps(instance *catalog.Instance) retention.Deps {
 	return retention.Deps{
-		FS: s.env.FS, Instance: instance, Sink: s.console, Merger: noMerger{},
+		FS: s.env.FS, Instance: instance, Sink: s.console,
 		Now: func() time.Time { return s.env.Now().In(s.env.Location) },
 	}
-}
-
-// noMerger stands in for internal/merge. Merging comes before deleting, so a
-// run that needs it deletes nothing.
-type noMerger struct{}
-
-func (noMerger) Merge(context.Context, catalog.List) error {
-	return notBuiltIn("Merging (--merge-expired)")
 }
 
 // checkDelete applies the rules between delete's options (spec/cli.md §4.1).

@@ -43,7 +43,7 @@ type renderer func(c *console, e event.Event) bool
 func renderers() []renderer {
 	return []renderer{
 		renderCatalog, renderLock, renderServer, renderWAL, renderBackup, renderValidate, renderRestore,
-		renderRemove, renderRetention, renderWALPurge,
+		renderRemove, renderRetention, renderWALPurge, renderMerge,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // complete does what is left for a FULL that says MERGED: it deletes the
 // increments, takes the destination's ID and becomes OK.
 func (m *merge) complete(ctx context.Context) error {
-	dest := m.destID()
+	dest := m.result
 	if err := removeIfThere(m.deps.FS, filepath.Join(m.full.Dir, journalName)); err != nil {
 		return fmt.Errorf("remove merge journal: %w", err)
 	}

@@ -201,7 +201,7 @@ func (w *work) mergeFiles(ctx context.Context) error {
 
 // mark says of the whole chain that it is being merged, the FULL first.
 func (w *work) mark() error {
-	dest := w.destID()
+	dest := w.result
 	err := w.deps.Instance.UpdateControl(w.full, func(b *catalog.Backup) {
 		b.Status, b.MergeDestID = catalog.StatusMerging, dest
 		b.ContentCRC = 0 // see the package comment

@@ -32,7 +32,7 @@ func (w *work) journalPath() string { return filepath.Join(w.full.Dir, journalNa
 // journalHead tells merges apart. An older merge of the same FULL has another
 // destination or another FULL.
 func (w *work) journalHead() []byte {
-	return fmt.Appendf(nil, "gs_probackup merge 1 %s %s %d\n", w.full.ID, w.destID(), w.dest.ContentCRC)
+	return fmt.Appendf(nil, "gs_probackup merge 1 %s %s %d\n", w.full.ID, w.result, w.dest.ContentCRC)
 }
 
 // writeJournal starts the journal with what is known to be done.

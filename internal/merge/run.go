@@ -69,22 +69,18 @@ type merge struct {
 	chain      catalog.List // FULL first
 	retry      bool
 	inPlace    bool
+	result     catalog.ID // what the merged backup will have
 	began      time.Time
 	verdict    []event.Event // of the check of the result
 }
 
 func (m *merge) emit(e event.Event) { m.deps.Sink.Emit(e) }
 
-// destID is the ID the result will have.
-func (m *merge) destID() catalog.ID {
-	if m.full.MergeDestID != 0 {
-		return m.full.MergeDestID
-	}
-	return m.dest.ID
-}
-
 func (m *merge) run(ctx context.Context, chain catalog.List) (err error) {
 	m.chain = chain
+	if m.result = m.full.MergeDestID; m.result == 0 {
+		m.result = m.dest.ID
+	}
 	m.began = m.deps.Now().Truncate(time.Second)
 	unlock, err := m.lock(ctx)
 	defer func() { err = errors.Join(err, unlock()) }()
@@ -93,7 +89,7 @@ func (m *merge) run(ctx context.Context, chain catalog.List) (err error) {
 	}
 	m.retry = m.full.Status == catalog.StatusMerging || m.full.Status == catalog.StatusMerged ||
 		m.dest != nil && m.dest.Status == catalog.StatusMerging
-	shown := m.destID()
+	shown := m.result
 	if m.dest != nil {
 		shown = m.dest.ID
 	}
@@ -119,7 +115,7 @@ func (m *merge) lock(ctx context.Context) (unlock func() error, err error) {
 	locker := m.deps.Instance.NewLocker()
 	unlock = func() (err error) {
 		// The FULL's directory was renamed with the lock file in it.
-		if name := filepath.Join(m.deps.Instance.Dir(), m.destID().String(), lock.FileName); m.full.Dir == filepath.Dir(name) && len(locks) > 0 {
+		if name := filepath.Join(m.deps.Instance.Dir(), m.result.String(), lock.FileName); m.full.Dir == filepath.Dir(name) && len(locks) > 0 {
 			err = removeIfThere(m.deps.FS, name)
 		}
 		for _, k := range locks {

@@ -22,7 +22,7 @@ import (
 // seal writes list and control file of the result, removes what is no longer
 // part of it, checks it and declares it merged.
 func (w *work) seal(ctx context.Context) error {
-	entries := w.result()
+	entries := w.resultList()
 	var sums contentlist.Counters
 	for _, e := range entries {
 		sums.Add(e, false)
@@ -44,7 +44,7 @@ func (w *work) seal(ctx context.Context) error {
 	}
 	if !good {
 		// What the journal says is not so.
-		return errors.Join(mergingFailed(w.destID()),
+		return errors.Join(mergingFailed(w.result),
 			removeIfThere(w.deps.FS, w.journalPath()))
 	}
 	if err := w.deps.Instance.SetStatus(w.full, catalog.StatusMerged); err != nil {
@@ -53,8 +53,8 @@ func (w *work) seal(ctx context.Context) error {
 	return nil
 }
 
-// result is the list of the merged backup, sorted as C does.
-func (w *work) result() []*catalog.Entry {
+// resultList is the list of the merged backup, sorted as C does.
+func (w *work) resultList() []*catalog.Entry {
 	var entries []*catalog.Entry
 	dest := w.destMember()
 	for i := range dest.entries {
@@ -153,7 +153,7 @@ func (w *work) prune(ctx context.Context, dir string, keep map[string]bool) erro
 // says is for later, when the result has its ID, unless it is bad.
 func (w *work) check(ctx context.Context) (bool, error) {
 	var mu sync.Mutex
-	w.verdict = []event.Event{validate.Started{ID: w.destID()}}
+	w.verdict = []event.Event{validate.Started{ID: w.result}}
 	sink := event.Func(func(e event.Event) {
 		if _, file := e.(validate.FileChecked); file {
 			return
@@ -165,7 +165,7 @@ func (w *work) check(ctx context.Context) (bool, error) {
 	deps := validate.Deps{FS: w.deps.FS, Instance: w.deps.Instance, Sink: sink}
 	good, err := validate.Contents(ctx, deps, w.full, validate.Options{Threads: w.threads})
 	if err == nil && good {
-		w.verdict = append(w.verdict, validate.FilesValid{ID: w.destID()})
+		w.verdict = append(w.verdict, validate.FilesValid{ID: w.result})
 		return true, nil
 	}
 	for _, e := range w.verdict {
