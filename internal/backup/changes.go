@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"strings"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/pagecopy"
@@ -138,33 +137,12 @@ func (r *run) leaveOut(it *listed, t *pagecopy.Task) {
 	case it.ExternalDir == 0 && alwaysStored(it.Path):
 	case t.Kind == pagecopy.Plain:
 		// The content decides; time and size only save the reading.
-		t.Known = it.modified <= int64(r.parent.ID) && it.size > 0 && (known.size < 0 || known.size == it.size)
+		t.Known = it.modified <= r.parent.settled(it, known.crc) && it.size > 0 && (known.size < 0 || known.size == it.size)
 		t.KnownCRC = known.crc
 	case t.Kind == pagecopy.Pages:
 		it.known = true
 		r.leaveOutPages(it, t, known)
 	}
-}
-
-// alwaysStored names the files that an increment holds whatever the parent has.
-//
-//   - tablespace_map: a restore, C's too, reads it in the backup it restores.
-//   - Files that hold a CRC-32C of themselves: the CRC-32C of all of such a
-//     file is the same whatever is in it, so the list's CRC cannot tell that
-//     it has changed. (PostgreSQL: all pg_filenode.map of a cluster have one
-//     CRC.) Time alone is no proof: a file may change in the second in which
-//     the parent was taken, clocks differ, and the parent's ID may be ahead of
-//     the clock. They are small.
-func alwaysStored(p string) bool {
-	switch path.Base(p) {
-	case "pg_filenode.map", "pg_filenode.map.backup":
-		return true
-	}
-	switch dir, _, _ := strings.Cut(p, "/"); dir {
-	case "pg_twophase", "pg_replslot", "pg_logical", "pg_llog":
-		return true
-	}
-	return p == pgdata.TablespaceMapName || p == pgdata.ControlPath+".backup"
 }
 
 func (r *run) leaveOutPages(it *listed, t *pagecopy.Task, known knownFile) {

@@ -15,6 +15,10 @@ import "hash/crc32"
 // poly is the Castagnoli polynomial, reflected: bit 31 is the factor of x^0.
 const poly = 0x82F63B78
 
+// SelfSummed is the sum of any bytes followed by their own sum, lowest byte
+// first. A file that ends so has this sum whatever is in it.
+const SelfSummed = 0x48674BC7
+
 var table = crc32.MakeTable(crc32.Castagnoli)
 
 // Update continues crc, the sum of the bytes so far, with p.

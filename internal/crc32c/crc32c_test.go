@@ -1,6 +1,7 @@
 package crc32c
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -67,4 +68,13 @@ func BenchmarkZeros16MiB(b *testing.B) {
 	for b.Loop() {
 		Zeros(1, 16<<20)
 	}
+}
+
+func TestSelfSummed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")
+		if got := Sum(binary.LittleEndian.AppendUint32(p, Sum(p))); got != SelfSummed {
+			t.Fatalf("%X", got)
+		}
+	})
 }
