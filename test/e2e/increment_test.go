@@ -85,6 +85,8 @@ const increments = 3
 func testChain(t *testing.T, ct chainTest) {
 	ctx := context.Background()
 	ct.cfg.Tablespaces = 2
+	// The shaper's checkpoints would remove WAL that is being streamed.
+	ct.cfg.Settings["wal_keep_size"] = "1GB"
 	src := pgtest.Start(t, ct.cfg)
 	c := newCatalog(t, src)
 	lt := src.CreateLoadTables(ctx, pgtest.LoadTables{Branches: 2, AccountsPerBranch: 5000, Tablespace: "ts1"})
