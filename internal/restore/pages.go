@@ -22,11 +22,11 @@ type pageFile struct {
 	sources []pageSource
 	// owner has the index in sources for each block, noOwner for none; nil
 	// when one source has everything.
-	owner  []uint8
+	owner  []uint16
 	pieces []pagePiece
 }
 
-const noOwner = 0xFF
+const noOwner = 0xFFFF
 
 // pageSource is the stored file of one backup.
 type pageSource struct {
@@ -128,14 +128,14 @@ func (f *pageFile) own() {
 			size = max(size, min(s.headers[n-1].Block+1, s.limit))
 		}
 	}
-	f.owner = make([]uint8, size)
+	f.owner = make([]uint16, size)
 	for i := range f.owner {
 		f.owner[i] = noOwner
 	}
 	for i, s := range f.sources {
 		for _, h := range s.headers {
 			if h.Block < min(size, s.limit) && f.owner[h.Block] == noOwner {
-				f.owner[h.Block] = uint8(i)
+				f.owner[h.Block] = uint16(i)
 			}
 		}
 	}
@@ -146,7 +146,7 @@ func (f *pageFile) wants(source int, block uint32) bool {
 	if f.owner == nil {
 		return block < f.sources[source].limit
 	}
-	return int(block) < len(f.owner) && f.owner[block] == uint8(source)
+	return int(block) < len(f.owner) && f.owner[block] == uint16(source)
 }
 
 // cut divides the wanted frames into pieces.
