@@ -113,6 +113,9 @@ type source struct {
 	alg     compress.Algorithm
 	headers []blockfile.Header
 	total   int64
+	// limit is the shortest length, in blocks, that a newer backup recorded:
+	// blocks from there on are not those the file has now.
+	limit uint32
 	// bare marks headers that were taken from the frames and have neither
 	// LSN nor checksum.
 	bare bool

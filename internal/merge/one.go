@@ -108,17 +108,24 @@ func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s sta
 	}
 	p.first = uint32(e.Segno) * seg
 	defer func() { err = errors.Join(err, p.close()) }()
-	for i := len(w.members) - 1; i >= 0; i-- {
+	limit := uint32(noLimit)
+	for i := len(w.members) - 1; i >= 0 && limit > 0; i-- {
 		m := w.members[i]
 		x := m.find(e)
-		if x == nil || x.Size <= 0 {
-			continue
+		if x == nil || x.IsDatafile != e.IsDatafile {
+			break // what older backups have by this name is another file
 		}
-		src, err := m.open(x)
-		if err != nil {
-			return s, err
+		if x.Size > 0 {
+			src, err := m.open(x)
+			if err != nil {
+				return s, err
+			}
+			src.limit = limit
+			p.sources = append(p.sources, src)
 		}
-		p.sources = append(p.sources, src)
+		if x.NBlocks > 0 || x.Size <= 0 {
+			limit = min(limit, uint32(x.NBlocks))
+		}
 	}
 	if err := p.own(); err != nil {
 		return s, err

@@ -16,14 +16,17 @@ import (
 // readRun is the size of one read.
 const readRun = 1 << 20
 
-const noOwner = 0xFF
+const (
+	noOwner = 0xFFFF
+	noLimit = 1<<32 - 1
+)
 
 // pageMerge makes one stored file of the newest page of each block
 // (spec/formats.md §5.7, §5.8).
 type pageMerge struct {
 	entry   *catalog.Entry
 	sources []*source // newest first
-	owner   []uint8   // by block; noOwner if nobody has it
+	owner   []uint16  // by block; noOwner if nobody has it
 
 	alg    compress.Algorithm
 	level  int
@@ -48,32 +51,33 @@ func (p *pageMerge) close() error {
 }
 
 // own gives each block to the newest backup that has it. Blocks at or behind
-// the recorded length are left out.
+// the recorded length are left out, as on restore: also that of backups newer
+// than the one with the block.
 func (p *pageMerge) own() error {
 	if len(p.sources) >= noOwner {
 		return fmt.Errorf("chain of %d backups is too long", len(p.sources))
 	}
-	limit := uint32(1<<32 - 1)
+	limit := uint32(noLimit)
 	if p.entry.NBlocks > 0 {
 		limit = uint32(p.entry.NBlocks)
 	}
 	size := uint32(0)
 	for _, s := range p.sources {
 		for i := len(s.headers) - 1; i >= 0; i-- {
-			if b := s.headers[i].Block; b < limit {
+			if b := s.headers[i].Block; b < min(limit, s.limit) {
 				size = max(size, b+1)
 				break
 			}
 		}
 	}
-	p.owner = make([]uint8, size)
+	p.owner = make([]uint16, size)
 	for i := range p.owner {
 		p.owner[i] = noOwner
 	}
 	for i, s := range p.sources {
 		for _, h := range s.headers {
-			if h.Block < size && p.owner[h.Block] == noOwner {
-				p.owner[h.Block] = uint8(i)
+			if h.Block < min(size, s.limit) && p.owner[h.Block] == noOwner {
+				p.owner[h.Block] = uint16(i)
 			}
 		}
 	}
