@@ -286,11 +286,15 @@ func (w *work) estimate(e *catalog.Entry) int64 {
 	return sum
 }
 
-// end is now, but not before the start: C shows the time between both.
+// end is the time the merge is done: not before it began, nor before the start
+// of the destination, whose ID is ahead of the clock when backups were taken
+// within one second.
 func (w *work) end() time.Time {
 	end := w.deps.Now().Truncate(time.Second)
-	if end.Before(w.began) {
-		return w.began
+	for _, t := range []time.Time{w.began, w.dest.StartTime()} {
+		if end.Before(t) {
+			end = t
+		}
 	}
 	return end
 }
