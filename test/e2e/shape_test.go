@@ -233,20 +233,25 @@ func (w *shaper) volatile() (string, bool, func(map[string]string)) {
 	return fmt.Sprintf("CREATE UNLOGGED TABLE %[1]s (id int); INSERT INTO %[1]s SELECT generate_series(1, 2000)", "shape."+w.name("u")), false, nil
 }
 
-// createDatabase copies template1 or one of its own, with their tables.
+// createDatabase copies template1, or with WAL one of its own. Replay of a file
+// copy reads the template as it is then, so PostgreSQL's manual rules out that
+// it is changed or dropped during a base backup.
 func (w *shaper) createDatabase() (string, bool, func(map[string]string)) {
 	if len(w.databases) >= 3 {
 		return "", false, nil
 	}
-	template, name := "template1", w.name("d")
-	if len(w.databases) > 0 && w.rnd.IntN(2) == 0 {
-		template = w.databases[w.rnd.IntN(len(w.databases))]
+	template, name, strategy := "template1", w.name("d"), ""
+	if w.server.Major >= 15 {
+		strategy = " STRATEGY file_copy"
+		if w.rnd.IntN(2) == 0 {
+			strategy = " STRATEGY wal_log"
+			if len(w.databases) > 0 {
+				template = w.databases[w.rnd.IntN(len(w.databases))]
+			}
+		}
 	}
 	w.databases = append(w.databases, name)
-	sql := fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s TABLESPACE %s", name, template, w.space())
-	if w.server.Major >= 15 {
-		sql += " STRATEGY " + []string{"file_copy", "wal_log"}[w.rnd.IntN(2)]
-	}
+	sql := fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s TABLESPACE %s%s", name, template, w.space(), strategy)
 	return sql, true, func(state map[string]string) { state[shapeDB+name] = name }
 }
 
