@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -293,11 +294,64 @@ func TestTargetOperations(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, fi.Mode(), err)
 		}
 	}
-	if n, err := host.Space(ctx, dir); err != nil || n <= 0 {
-		t.Errorf("Space: %d, %v", n, err)
+	here, err := host.Volume(ctx, dir)
+	if err != nil || here.Avail <= 0 {
+		t.Errorf("Volume: %+v, %v", here, err)
+	}
+	if there, err := host.Volume(ctx, at("not/yet/made")); err != nil || there.ID != here.ID {
+		t.Errorf("Volume of a missing directory: %+v, want %+v, %v", there, here, err)
 	}
 	mustWrite(t, at("file"), "")
 	if err := host.Mkdir(ctx, at("file"), 0o700); err == nil {
 		t.Error("Mkdir over a file")
+	}
+}
+
+func TestRemoveAll(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	mustWrite(t, filepath.Join(dir, "a/b"), "x")
+	host := Local(fsx.OS())
+	gone := []string{filepath.Join(dir, "none"), filepath.Join(dir, "a/b"), filepath.Join(dir, "a")}
+	if err := host.RemoveAll(ctx, gone); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, filepath.Join(dir, "full/file"), "x")
+	if err := host.RemoveAll(ctx, []string{filepath.Join(dir, "full"), filepath.Join(dir, "full/file")}); !errors.Is(err, syscall.ENOTEMPTY) {
+		t.Errorf("directory with content: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "full/file")); err != nil {
+		t.Errorf("went on after an error: %v", err)
+	}
+}
+
+func TestAlive(t *testing.T) {
+	ctx, host := context.Background(), Local(fsx.OS())
+	if alive, err := host.Alive(ctx, os.Getpid()); err != nil || !alive {
+		t.Errorf("own process: %v, %v", alive, err)
+	}
+	child := exec.Command("true")
+	if err := child.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if alive, err := host.Alive(ctx, child.Process.Pid); err != nil || alive {
+		t.Errorf("ended process: %v, %v", alive, err)
+	}
+}
+
+// With Keep, what is not written stays.
+func TestKeep(t *testing.T) {
+	ctx, path := context.Background(), filepath.Join(t.TempDir(), "f")
+	mustWrite(t, path, "0123456789abcdef")
+	w, err := Local(fsx.OS()).CreateFile(ctx, path, CreateOptions{Mode: 0o600, Keep: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{w.Hole(3), w.Data([]byte("xyz")), w.Hole(2), w.Data([]byte("!")), w.Truncate(12), w.Close()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "012xyz67!9ab" {
+		t.Errorf("%q, %v", got, err)
 	}
 }

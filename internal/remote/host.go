@@ -70,6 +70,13 @@ type Reader interface {
 	CopyFile(ctx context.Context, path string, sink FileSink) (FileInfo, error)
 	// Checksum is the CRC32C and the length of a file's content.
 	Checksum(ctx context.Context, path string) (crc uint32, size int64, err error)
+	// FileSums is the sum of the content of each file, in the order of
+	// paths. It takes many files at a time because most are small.
+	FileSums(ctx context.Context, paths []string) ([]FileSum, error)
+	// PageSums tells what a comparison with a backup needs to know of the
+	// pages of a file. Bad pages are no error: they are described as bad.
+	// sums is overwritten; its memory is reused.
+	PageSums(ctx context.Context, req *SumRequest, sums *PageSums) error
 	Close() error
 }
 
@@ -95,13 +102,17 @@ type Target interface {
 	// Remove removes a file, a link or an empty directory. A missing one is
 	// not an error.
 	Remove(ctx context.Context, path string) error
+	// RemoveAll is Remove for each path in turn and ends at the first error.
+	RemoveAll(ctx context.Context, paths []string) error
 	// SyncFile and SyncDir make content, and the names in a directory,
 	// durable.
 	SyncFile(ctx context.Context, path string) error
 	SyncDir(ctx context.Context, path string) error
-	// Space is the number of bytes an ordinary user may still write on the
-	// file system of path.
-	Space(ctx context.Context, path string) (int64, error)
+	// Volume describes the file system that path is on or would be made on:
+	// that of the nearest parent that exists.
+	Volume(ctx context.Context, path string) (Volume, error)
+	// Alive tells whether a process with this number runs, whoever's it is.
+	Alive(ctx context.Context, pid int) (bool, error)
 	// CreateFile opens a file for writing; see CreateOptions.
 	CreateFile(ctx context.Context, path string, opts CreateOptions) (FileWriter, error)
 	// NewWriter makes the page-writing end of one worker.
@@ -122,15 +133,23 @@ type Writer interface {
 // CreateOptions say how CreateFile opens a file.
 type CreateOptions struct {
 	Mode uint32 // permission bits, set exactly: the umask does not apply
-	// Keep leaves the content of an existing file; otherwise it is emptied.
+	// Keep leaves the content of an existing file, where Data and Truncate do
+	// not change it: a Hole of the FileWriter then is what was there before.
+	// Otherwise the file is emptied.
 	Keep bool
+}
+
+// Volume is a file system.
+type Volume struct {
+	ID    uint64 // the same for two paths on one file system
+	Avail int64  // bytes an ordinary user may still write
 }
 
 // FileWriter writes a plain file from its start to its end, or only manages a
 // data file whose pages Writers write.
 type FileWriter interface {
 	FileSink
-	// Truncate sets the length of the file.
+	// Truncate sets the length of the file and goes on at its end.
 	Truncate(size int64) error
 	Sync() error
 	Close() error

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"gsprobackup/internal/fsx"
 )
@@ -88,13 +89,48 @@ func (h *local) SyncFile(ctx context.Context, path string) error {
 	})
 }
 
-func (h *local) Space(ctx context.Context, path string) (avail int64, err error) {
+func (h *local) RemoveAll(ctx context.Context, paths []string) error {
+	for _, p := range paths {
+		if err := h.Remove(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *local) Volume(ctx context.Context, path string) (v Volume, err error) {
 	err = do(ctx, func() error {
-		s, err := h.fs.Statfs(path)
-		avail = s.Avail()
-		return err
+		for {
+			fi, err := h.fs.Stat(path)
+			if parent := filepath.Dir(path); errors.Is(err, fs.ErrNotExist) && parent != path {
+				path = parent
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+				v.ID = st.Dev
+			}
+			s, err := h.fs.Statfs(path)
+			v.Avail = s.Avail()
+			return err
+		}
 	})
-	return avail, err
+	return v, err
+}
+
+func (h *local) Alive(ctx context.Context, pid int) (alive bool, err error) {
+	err = do(ctx, func() error {
+		switch err := syscall.Kill(pid, 0); {
+		case err == nil, errors.Is(err, syscall.EPERM): // somebody else's
+			alive = true
+		case !errors.Is(err, syscall.ESRCH):
+			return fmt.Errorf("look for process %d: %w", pid, err)
+		}
+		return nil
+	})
+	return alive, err
 }
 
 func do(ctx context.Context, call func() error) error {
