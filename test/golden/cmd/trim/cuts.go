@@ -27,8 +27,8 @@ var cuts = []cut{
 		name: "mixed", archive: "02c_chain_no_rowcompress_merge/catalogs_before_and_after_merge.tar.zst",
 		from: "bc_before/backups/n1", instance: "n1", to: "home/omm/be", backups: []string{"TOWAGE", "TOWAGJ", "TOWAGN", "TOWAGR"},
 		// Catalog tables that change in every backup, an index, relations
-		// that come later, an unlogged one, forks.
-		keep: pattern(`base/16384/(144(8[1-6]|9[1-6])|14659|14256|14517|14606|16394|16504(_init)?|165(67|7[0-9])(_.*)?|16387_(vm|fsm))`),
+		// that come later, an unlogged one, forks; the map of changed blocks.
+		keep: pattern(`base/16384/(144(8[1-6]|9[1-6])|14659|14256|14517|14606|16394|16504(_init)?|165(67|7[0-9])(_.*)?|16387_(vm|fsm))|pg_cbm/.*`),
 	},
 	{
 		name: "zlib", archive: "02b_backups_compressed/catalog_zlib_chain.tar.zst",
