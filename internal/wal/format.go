@@ -25,6 +25,9 @@ type Format struct {
 	header     func(b []byte, r *Record)
 	mainData   func(body []byte, total uint32) (mainDataPos, error)
 	xactInfos  [8]bool // indexed by (info & 0x70) >> 4: records that carry a time
+	// completions is indexed alike: records where recovery may stop.
+	completions [8]bool
+	statsItem   int // bytes of a dropped-statistics item in commit records
 }
 
 // OpenGauss is the WAL of openGauss 1.1 to 7.0 (formats.md §10).
@@ -32,7 +35,8 @@ func OpenGauss() Format {
 	return Format{
 		name: "openGauss", magic: 0xD074, pageFlags: 0x7, headerSize: 32, maxRecord: 0x3fffe000,
 		header: openGaussHeader, mainData: openGaussMainData,
-		xactInfos: [8]bool{0: true, 2: true, 3: true, 4: true, 7: true},
+		xactInfos:   [8]bool{0: true, 2: true, 3: true, 4: true, 7: true},
+		completions: [8]bool{0: true, 2: true, 6: true},
 	}
 }
 
@@ -62,6 +66,10 @@ func PostgreSQL(major int) (Format, error) {
 	if major < 15 {
 		compressed = 0x02
 	}
+	statsItem := 12
+	if major >= 18 {
+		statsItem = 16
+	}
 	return Format{
 		name: fmt.Sprintf("PostgreSQL %d", major), magic: magic, pageFlags: 0xf, headerSize: 24,
 		// Servers before 16 allow any length that fits an allocation of 1 GiB.
@@ -70,7 +78,9 @@ func PostgreSQL(major int) (Format, error) {
 		mainData: func(body []byte, total uint32) (mainDataPos, error) {
 			return postgresMainData(body, total, compressed)
 		},
-		xactInfos: [8]bool{0: true, 2: true, 3: true, 4: true},
+		xactInfos:   [8]bool{0: true, 2: true, 3: true, 4: true},
+		completions: [8]bool{0: true, 2: true, 3: true, 4: true},
+		statsItem:   statsItem,
 	}, nil
 }
 
