@@ -71,7 +71,8 @@ type options struct {
 type targetOptions struct {
 	Time, XID, LSN, Inclusive, Name string
 	Timeline                        uint32
-	Immediate                       bool
+	NewestTimeline                  bool
+	Immediate, Latest               bool
 }
 
 // encryptionOptions are the hidden options of spec/cli.md §4.8.
@@ -119,6 +120,25 @@ func setIncremental(o *options, value string) error {
 		return usererr.New("Invalid value for '--incremental-mode' option: '%s'", value)
 	}
 	o.Incremental = incrementalMode(i)
+	return nil
+}
+
+// setTargetTimeline reads a number or what PostgreSQL's setting of that name
+// knows besides. "current" is the backup's own timeline, the default.
+func setTargetTimeline(o *options, value string) error {
+	switch value {
+	case "current":
+		return nil
+	case "latest":
+		o.Target.NewestTimeline = true
+		return nil
+	}
+	n, err := optvalue.ParseUint32(value, optvalue.NoUnit)
+	if err != nil || n == 0 {
+		return usererr.New("Invalid value for '--recovery-target-timeline' option '%s'", value).
+			WithHint("it is a number, \"latest\" or \"current\"")
+	}
+	o.Target.Timeline = n
 	return nil
 }
 

@@ -124,6 +124,8 @@ func extensionOptions() []option {
 		{name: "compat", arg: true, set: text(func(o *options) *string { return &o.Compat })},
 		{name: "explain", set: yes(func(o *options) *bool { return &o.Explain })},
 		{name: "hints", set: yes(func(o *options) *bool { return &o.Hints })},
+		{name: "recovery-target-timeline", arg: true, set: setTargetTimeline},
+		{name: "latest", set: yes(func(o *options) *bool { return &o.Target.Latest })},
 	}
 }
 

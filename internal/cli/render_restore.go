@@ -9,7 +9,7 @@ import (
 // renderRestore has the words for events of internal/restore (spec/cli.md
 // §10.8).
 func renderRestore(c *console, e event.Event) bool {
-	return renderRestoreChoice(c, e) || renderRestoreFiles(c, e)
+	return renderRestoreChoice(c, e) || renderReach(c, e) || renderRestoreFiles(c, e)
 }
 
 func renderRestoreChoice(c *console, e event.Event) bool {
@@ -41,7 +41,11 @@ func renderRestoreChoice(c *console, e event.Event) bool {
 	case restore.RestoringFrom:
 		c.info("Restoring the database from backup at %s", optvalue.FormatTime(e.StartTime, c.env.Location))
 	case restore.Completed:
-		c.info("Restore of backup %s completed.", e.ID)
+		if e.Validate {
+			c.info("Validate of backup %s completed.", e.ID)
+		} else {
+			c.info("Restore of backup %s completed.", e.ID)
+		}
 	default:
 		return false
 	}

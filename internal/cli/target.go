@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"regexp"
+	"strconv"
+	"time"
+
 	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/restore"
 	"gsprobackup/internal/usererr"
@@ -29,12 +33,12 @@ func (s *session) checkTarget(rules commandRules, r *request) error {
 
 func (s *session) parseTarget(o targetOptions) (restore.Target, error) {
 	t := restore.Target{
-		TimeText: o.Time, XIDText: o.XID, LSNText: o.LSN, Name: o.Name,
-		Immediate: o.Immediate, Timeline: wal.Timeline(o.Timeline),
+		XIDText: o.XID, LSNText: o.LSN, Name: o.Name, Immediate: o.Immediate, Latest: o.Latest,
+		Timeline: wal.Timeline(o.Timeline), NewestTimeline: o.NewestTimeline,
 	}
 	var err error
 	if o.Time != "" {
-		if t.Time, err = optvalue.ParseTime(o.Time, s.env.Location); err != nil {
+		if err := s.parseTargetTime(&t, o.Time); err != nil {
 			return t, usererr.Wrap(err, "Invalid value for '--recovery-target-time' option '%s'", o.Time)
 		}
 	}
@@ -56,4 +60,35 @@ func (s *session) parseTarget(o targetOptions) (restore.Target, error) {
 		}
 	}
 	return t, nil
+}
+
+// plainTime is a time that server and tool cannot but read alike.
+var plainTime = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d(:?\d\d)?$`)
+
+// fraction finds fractions of a second, which C's readers do not know.
+var fraction = regexp.MustCompile(`^(.*\d:\d\d:\d\d)\.(\d{1,6})(\D.*)?$`)
+
+// parseTargetTime reads a target time. The server gets it as it was typed if
+// there is no doubt about it, else as it was understood here: its own time zone
+// and rules for incomplete dates may be others.
+func (s *session) parseTargetTime(t *restore.Target, text string) error {
+	seconds, micros := text, ""
+	if m := fraction.FindStringSubmatch(text); m != nil {
+		seconds, micros = m[1]+m[3], m[2]
+	}
+	at, err := optvalue.ParseTime(seconds, s.env.Location)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.Atoi((micros + "000000")[:6]); err == nil {
+		at = at.Add(time.Duration(n) * time.Microsecond)
+	}
+	t.Time, t.TimeText, t.TimeISO = at, text, optvalue.FormatTime(at, s.env.Location)
+	if micros != "" {
+		t.TimeISO = t.TimeISO[:19] + "." + micros + t.TimeISO[19:]
+	}
+	if !plainTime.MatchString(text) {
+		t.TimeText = t.TimeISO
+	}
+	return nil
 }

@@ -17,15 +17,22 @@ func (r *run) choose(ctx context.Context) error {
 		return err
 	}
 	r.backups = backups
-	if r.dest, err = r.pick(true); err != nil {
+	if r.dest, err = r.pick(ctx, true); err != nil {
 		return err
 	}
-	return r.buildChain()
+	r.way = r.along(r.dest)
+	if err := r.buildChain(); err != nil {
+		return err
+	}
+	return r.aim(ctx)
 }
 
 // pick walks from newest to oldest. loud emits the warnings of the walk.
-func (r *run) pick(loud bool) (*catalog.Backup, error) {
-	id, target := r.opts.BackupID, r.opts.Target
+func (r *run) pick(ctx context.Context, loud bool) (*catalog.Backup, error) {
+	id := r.opts.BackupID
+	if err := r.planTimeline(); err != nil {
+		return nil, err
+	}
 	for _, b := range r.backups {
 		if id != 0 && b.ID != id {
 			continue
@@ -44,13 +51,17 @@ func (r *run) pick(loud bool) (*catalog.Backup, error) {
 				r.emit(BadStatus{ID: b.ID, Status: b.Status})
 			}
 		}
-		if target.Timeline != 0 && target.Timeline != b.Timeline {
+		if r.along(b) == nil {
 			if id != 0 {
 				return nil, usererr.New("target backup %s does not satisfy target timeline", b.ID)
 			}
 			continue
 		}
-		if target.SatisfiedBy(b) {
+		fits, err := r.fits(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		if fits {
 			return b, nil
 		}
 		if id != 0 {

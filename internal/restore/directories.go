@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -108,43 +107,4 @@ func (w *writeOut) link(ctx context.Context, spc *tablespace, link string) error
 	}
 	w.made = append(w.made, path.Dir(spc.target), spc.target)
 	return nil
-}
-
-// settings writes the recovery configuration if the target needs one
-// (spec/formats.md §8.4).
-func (r *run) settings(ctx context.Context) error {
-	command := r.opts.restoreCommand()
-	if r.dest.Stream && !r.opts.Target.Beyond(r.dest) && command == "" {
-		return nil
-	}
-	for _, f := range recoveryFiles(r.layout, r.opts.Target, command) {
-		if err := r.writeSettings(ctx, f); err != nil {
-			return fmt.Errorf("write recovery settings: %w", err)
-		}
-	}
-	return nil
-}
-
-func (r *run) writeSettings(ctx context.Context, f recoveryFile) error {
-	r.emit(RecoverySettings{File: f.Name, Command: r.opts.restoreCommand()})
-	full := path.Join(r.opts.PGData, f.Name)
-	content := []byte(f.Content)
-	if f.Append {
-		old, err := r.deps.Host.ReadFile(ctx, full, maxConfig)
-		if err != nil && !isMissing(err) {
-			return err
-		}
-		content = append(old, content...)
-	}
-	out, err := r.deps.Host.CreateFile(ctx, full, settingsMode)
-	if err != nil {
-		return err
-	}
-	if len(content) > 0 {
-		err = out.Data(content)
-	}
-	if err == nil && !r.opts.NoSync {
-		err = out.Sync()
-	}
-	return errors.Join(err, out.Close())
 }

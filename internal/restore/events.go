@@ -105,20 +105,43 @@ type ArchiveScanned struct {
 	From     wal.LSN
 }
 
-// ArchiveSegmentAbsent names the first segment the archive does not have.
-type ArchiveSegmentAbsent struct{ Name string }
+// ArchiveEnded says why reading of archived WAL ended before the target. Path
+// is a segment file: absent, or without a good record at LSN.
+type ArchiveEnded struct {
+	LSN    wal.LSN
+	Path   string
+	Absent bool
+	Reason string // unless Absent
+}
+
+// ArchiveGap says that there are segments behind the one that is missing or
+// damaged, the first of them being Next; they are of no use.
+type ArchiveGap struct{ Segment, Next string }
 
 // TargetReached says the archive holds the target; the values are those of
 // the record that reaches it.
-type TargetReached struct {
-	Time time.Time
-	XID  uint64
-	LSN  wal.LSN
-}
+type TargetReached reached
 
 // RecoveryLimit says how far the archive goes.
-type RecoveryLimit struct {
-	Time time.Time
-	XID  uint64
-	LSN  wal.LSN
+type RecoveryLimit reached
+
+// LatestFound is RecoveryLimit where that is what was asked for.
+type LatestFound reached
+
+// XIDNotArchived warns that the target, the first transaction that had not
+// ended when the backup did, is not in the archive: the backup's end is
+// restored, without it.
+type XIDNotArchived struct {
+	XID uint64
+	ID  catalog.ID
 }
+
+// BranchPassed warns that recovery stays on its timeline where another one
+// branched off.
+type BranchPassed struct {
+	Timeline, Branch wal.Timeline
+	Switch           wal.LSN
+}
+
+// HistoryUnreadable warns of a damaged timeline history file.
+type HistoryUnreadable struct{ Err error }

@@ -183,7 +183,7 @@ func (r *run) checkUnsavedTablespaces(ctx context.Context) error {
 		return err
 	}
 	r.backups = backups
-	b, err := r.pick(false)
+	b, err := r.pick(ctx, false)
 	if err != nil {
 		return nil //nolint:nilerr // choose reports it
 	}

@@ -32,9 +32,13 @@ type Options struct {
 	SkipBlockValidation bool
 	NoSync              bool
 
-	// RestoreCommand is how the server fetches archived WAL; "" or "none"
-	// for no command.
+	// RestoreCommand is how the server fetches archived WAL; "none" for no
+	// command, "" for archive-get of this program where archived WAL is
+	// needed.
 	RestoreCommand string
+	// Program is the absolute path of this program, "" if the server could
+	// not run it.
+	Program string
 }
 
 // Deps are the things a restore works with.
@@ -46,13 +50,6 @@ type Deps struct {
 }
 
 func (o Options) validates() bool { return !o.NoValidate && !o.Force }
-
-func (o Options) restoreCommand() string {
-	if o.RestoreCommand == "none" {
-		return ""
-	}
-	return o.RestoreCommand
-}
 
 // mapped applies mappings by exact path.
 func mapped(list []Mapping, dir string) string {

@@ -12,6 +12,7 @@ import (
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/usererr"
 	"gsprobackup/internal/validate"
+	"gsprobackup/internal/wal"
 )
 
 // run is one restore under way.
@@ -24,6 +25,14 @@ type run struct {
 	dest    *catalog.Backup
 	layout  pgdata.Layout
 	locks   []*lock.Lock
+
+	planned  bool          // lineages and lineage are known
+	lineages []wal.Lineage // of the archive, highest timeline first
+	lineage  *wal.Lineage  // of the timeline that was asked for
+	way      *wal.Lineage  // along which recovery goes
+	past     bool          // the target is behind the end of dest after all
+	recovery []recoveryFile
+	command  string // restore_command in it
 	// checkOnly is set when nothing will be written.
 	checkOnly bool
 	spaces    []tablespace
@@ -155,6 +164,9 @@ func (r *run) validate(ctx context.Context) error {
 		if !b.Status.Usable() {
 			return validate.MarkOrphans(deps, r.backups, b)
 		}
+	}
+	if r.opts.Target.position() {
+		deps.Sink = withoutWALValid{deps.Sink} // reach says how far it goes
 	}
 	if err := validate.WAL(ctx, deps, r.dest, opts); err != nil || !r.dest.Status.Usable() {
 		return err

@@ -9,8 +9,8 @@ import (
 )
 
 // Target says up to where the restored server shall recover. At most one of
-// Time, XID, LSN and Name is set; the text forms are kept because the server
-// gets them as the user typed them (spec/formats.md §8.4).
+// Time, XID, LSN, Name, Immediate and Latest is set; the text forms are kept
+// because the server gets them as the user typed them (spec/formats.md §8.4).
 type Target struct {
 	TimeText  string
 	Time      time.Time
@@ -19,22 +19,35 @@ type Target struct {
 	LSNText   string
 	LSN       wal.LSN
 	Name      string
-	Immediate bool
+	Immediate bool // the end of the backup
+	Latest    bool // the end of the archived WAL
 	// Inclusive is nil when not given.
 	Inclusive *bool
-	// Timeline is 0 when not given.
+	// Timeline is the timeline to recover along, 0 for the backup's own.
 	Timeline wal.Timeline
+	// NewestTimeline is the newest one that branched off the backup's.
+	NewestTimeline bool
+	// TimeISO is Time for messages.
+	TimeISO string
 }
 
 // IsZero tells that no target was asked for.
 func (t Target) IsZero() bool {
-	return t.TimeText == "" && t.XIDText == "" && t.LSNText == "" && t.Name == "" && !t.Immediate
+	return t.TimeText == "" && t.XIDText == "" && t.LSNText == "" && t.Name == "" && !t.Immediate && !t.Latest
 }
+
+// inclusive tells whether the record at the target is applied; the servers'
+// default is yes.
+func (t Target) inclusive() bool { return t.Inclusive == nil || *t.Inclusive }
+
+// position tells whether the target is a place in the log, which archived WAL
+// either holds or not.
+func (t Target) position() bool { return t.TimeText != "" || t.XIDText != "" || t.LSNText != "" }
 
 // Check applies the rules between target options (spec/cli.md §4.6).
 func (t Target) Check() error {
 	n := 0
-	for _, set := range []bool{t.TimeText != "", t.XIDText != "", t.LSNText != "", t.Name != ""} {
+	for _, set := range []bool{t.TimeText != "", t.XIDText != "", t.LSNText != "", t.Name != "", t.Latest, t.Immediate} {
 		if set {
 			n++
 		}
@@ -75,5 +88,5 @@ func (t Target) Beyond(b *catalog.Backup) bool {
 	case t.LSNText != "":
 		return t.LSN > b.StopLSN
 	}
-	return t.Name != "" || t.Immediate
+	return t.Name != "" || t.Immediate || t.Latest
 }

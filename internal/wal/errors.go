@@ -10,6 +10,10 @@ import (
 // zeros where a record should start: nothing was written there yet.
 var ErrEndOfWAL = errors.New("no record here")
 
+// ErrCutSegment is inside a CorruptionError whose reason is that the segment's
+// file is shorter than a segment: a copy that was not finished.
+var ErrCutSegment = errors.New("segment file is too short")
+
 // SegmentAbsentError says that a segment exists neither under its own name
 // nor as .partial or .gz. It matches fs.ErrNotExist.
 type SegmentAbsentError struct{ Name string }
@@ -24,7 +28,7 @@ type CorruptionError struct {
 	Segment string // file name without directory or suffix
 	LSN     LSN    // the page or record that is wrong
 	Reason  string
-	Err     error // nil, ErrEndOfWAL or the decompressor's error
+	Err     error // nil, ErrEndOfWAL, ErrCutSegment or the decompressor's error
 }
 
 func (e *CorruptionError) Error() string {

@@ -53,7 +53,7 @@ func (p *pageReader) load(ctx context.Context, addr LSN) error {
 	}
 	b := p.buf[addr-p.bufLSN:]
 	if len(b) < PageSize {
-		return p.corrupt(addr, nil, "segment ends inside this page")
+		return p.corrupt(addr, ErrCutSegment, "segment ends inside this page")
 	}
 	return p.accept(b[:PageSize:PageSize], addr)
 }
@@ -98,7 +98,7 @@ func (p *pageReader) open(ctx context.Context, segno uint64) error {
 		return err
 	}
 	if len(p.buf) < PageSize {
-		return p.corrupt(start, nil, "segment ends inside its first page")
+		return p.corrupt(start, ErrCutSegment, "segment ends inside its first page")
 	}
 	tli := p.lastTLI
 	if err := p.accept(p.buf[:PageSize:PageSize], start); err != nil {

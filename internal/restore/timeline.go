@@ -1,0 +1,124 @@
+package restore
+
+import (
+	"fmt"
+
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/wal"
+	"gsprobackup/internal/wal/walarchive"
+)
+
+// This file decides along which timeline to recover. The C tool has it
+// compiled out and knows the backup's own only (spec/server.md §6.2).
+
+// planTimeline finds out what the archive knows of timelines. Whatever history
+// file is damaged is warned of; only the wanted one must be readable.
+func (r *run) planTimeline() error {
+	if r.planned {
+		return nil
+	}
+	r.planned = true
+	t := r.opts.Target
+	dir := r.opts.Instance.WALDir()
+	var err error
+	r.lineages, err = walarchive.Lineages(r.deps.FS, dir, func(err error) { r.emit(HistoryUnreadable{Err: err}) })
+	if err != nil {
+		return err
+	}
+	if t.Timeline == 0 {
+		return nil
+	}
+	wanted, _, err := walarchive.ReadLineage(r.deps.FS, dir, t.Timeline)
+	if err != nil {
+		return usererr.Wrap(err, "Cannot recover along timeline %d: %v", t.Timeline, err)
+	}
+	r.lineage = &wanted
+	return nil
+}
+
+// along is the way on which recovery from b would go, nil if it cannot.
+func (r *run) along(b *catalog.Backup) *wal.Lineage {
+	switch {
+	case r.opts.Target.NewestTimeline:
+		for i := range r.lineages {
+			if r.lineages[i].Has(b.Timeline, b.StopLSN) {
+				return &r.lineages[i]
+			}
+		}
+	case r.lineage != nil:
+		if r.lineage.Has(b.Timeline, b.StopLSN) {
+			return r.lineage
+		}
+		return nil
+	}
+	return r.own(b)
+}
+
+// own is the backup's timeline, with its ancestors if they are known.
+func (r *run) own(b *catalog.Backup) *wal.Lineage {
+	for i := range r.lineages {
+		if r.lineages[i].TLI == b.Timeline && r.lineages[i].Has(b.Timeline, b.StopLSN) {
+			return &r.lineages[i]
+		}
+	}
+	return &wal.Lineage{TLI: b.Timeline}
+}
+
+// branches are the timelines that left the backup's own after its end, the
+// first one first.
+func (r *run) branches() (list []wal.HistoryEntry) {
+	for _, l := range r.lineages {
+		for i, a := range l.Ancestors {
+			if a.Timeline == r.dest.Timeline && a.Switch > r.dest.StopLSN {
+				next := l.TLI
+				if i+1 < len(l.Ancestors) {
+					next = l.Ancestors[i+1].Timeline
+				}
+				list = append(list, wal.HistoryEntry{Timeline: next, Switch: a.Switch})
+			}
+		}
+	}
+	return list
+}
+
+// warnOfBranches tells of timelines that recovery will pass by on its way to
+// end, which must not happen unnoticed.
+func (r *run) warnOfBranches(end wal.LSN) {
+	if r.lineage != nil || r.opts.Target.NewestTimeline {
+		return
+	}
+	seen := map[wal.Timeline]bool{}
+	for _, b := range r.branches() {
+		if b.Switch <= end && !seen[b.Timeline] {
+			seen[b.Timeline] = true
+			r.emit(BranchPassed{Timeline: r.dest.Timeline, Branch: b.Timeline, Switch: b.Switch})
+		}
+	}
+}
+
+// branchHint names the timeline on which a target may be that was not found on
+// the backup's own.
+func (r *run) branchHint() string {
+	if r.lineage != nil || r.opts.Target.NewestTimeline {
+		return ""
+	}
+	for _, b := range r.branches() {
+		return fmt.Sprintf("timeline %d branched off timeline %d at %s; to follow it, use --recovery-target-timeline=%d",
+			b.Timeline, r.dest.Timeline, b.Switch, b.Timeline)
+	}
+	return ""
+}
+
+// timelineSetting is what the server is told, 0 for nothing. PostgreSQL asks for
+// a history file when its own timeline is given by number, so it is not.
+func (r *run) timelineSetting() wal.Timeline {
+	if r.way.TLI != r.dest.Timeline {
+		return r.way.TLI
+	}
+	if r.layout.Family == pgdata.OpenGauss {
+		return r.opts.Target.Timeline
+	}
+	return 0
+}
