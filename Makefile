@@ -9,7 +9,7 @@ SHELL := bash
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/golangci-lint-$(GOLANGCI_VERSION)
-FUZZTIME ?= 20s
+FUZZTIME ?= 2m
 BENCHFLAGS ?=
 
 # Build data for the version line: commit and its date, UTC. Empty without git.

@@ -115,3 +115,19 @@ func FuzzParseHistory(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseLSN: what is accepted prints as something that means the same.
+func FuzzParseLSN(f *testing.F) {
+	for _, s := range []string{"0/1", "2/FF002000", "FFFFFFFF/ffffffff", "123456789/0", " 0/1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		lsn, err := ParseLSN(s)
+		if err != nil {
+			return
+		}
+		if back, err := ParseLSN(lsn.String()); err != nil || back != lsn {
+			t.Fatalf("%q is %s, which is %s, %v", s, lsn, back, err)
+		}
+	})
+}
