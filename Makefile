@@ -61,11 +61,7 @@ fmt:
 
 # Every fuzz target of every package for FUZZTIME each.
 fuzz:
-	for pkg in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
-		done; \
-	done
+	scripts/fuzz $(FUZZTIME)
 
 clean:
 	rm -rf bin .tools

@@ -95,7 +95,7 @@ func (c *console) sayError(err error) {
 	c.errorf("%s", errorText(err))
 	var user *usererr.Error
 	if c.hints && errors.As(err, &user) && user.Hint != "" {
-		c.log.Raw("HINT: " + user.Hint + "\n")
+		c.log.Hint(user.Hint)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/logging"
 	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/usererr"
 )
@@ -21,6 +22,7 @@ type options struct {
 	Compat     string
 	Explain    bool // why retention keeps, merges and deletes
 	Hints      bool // a HINT line after errors that have one
+	LogFormat  logging.Format
 
 	Mode             catalog.Mode // ModeInvalid if not given
 	Stream           bool         // always on; see §3.1
@@ -111,6 +113,15 @@ func setFormat(o *options, value string) error {
 		return usererr.New("Invalid show format \"%s\"", value)
 	}
 	o.JSON = i == 1
+	return nil
+}
+
+func setLogFormat(o *options, value string) error {
+	i := optvalue.MatchWord(value, "text", "json")
+	if i < 0 {
+		return usererr.New("Invalid value for '--log-format' option: '%s', expected one of text, json", value)
+	}
+	o.LogFormat = logging.Format(i)
 	return nil
 }
 

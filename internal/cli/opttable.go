@@ -126,6 +126,7 @@ func extensionOptions() []option {
 		{name: "hints", set: yes(func(o *options) *bool { return &o.Hints })},
 		{name: "recovery-target-timeline", arg: true, set: setTargetTimeline},
 		{name: "latest", set: yes(func(o *options) *bool { return &o.Target.Latest })},
+		{name: "log-format", arg: true, set: setLogFormat},
 	}
 }
 

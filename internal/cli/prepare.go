@@ -60,7 +60,9 @@ func (s *session) command(rules commandRules, work func(context.Context, *reques
 		if err != nil {
 			return err
 		}
-		return work(ctx, r)
+		err = work(ctx, r)
+		s.succeeded = err == nil
+		return err
 	}
 }
 
@@ -96,6 +98,7 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 	_, posix := s.env.LookupEnv("POSIXLY_CORRECT")
 	secrets, err := parseOptions(s.args[0], args, posix, r.options, r.Config)
 	s.maskSecrets(secrets, firstWord)
+	s.log.SetFormat(r.LogFormat)
 	if err != nil {
 		return err
 	}

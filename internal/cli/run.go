@@ -15,6 +15,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,15 @@ import (
 func Run(args []string, streams Streams, env Env) int {
 	s := newSession(args, streams, env)
 	defer s.close()
-	return s.exitStatus(s.run())
+	err := s.run()
+	status := s.exitStatus(err)
+	// A log file may fail as late as in telling the error.
+	if fault := s.logFault.Load(); fault != nil && !errors.Is(err, *fault) {
+		s.log.Log(logging.Error, errorText(*fault))
+		status = 1
+	}
+	s.audit()
+	return status
 }
 
 // session is one run of the program.
@@ -42,8 +51,11 @@ type session struct {
 	opts    options
 
 	// fail ends the run from inside: a signal, or a log file that cannot
-	// be written.
-	fail context.CancelCauseFunc
+	// be opened.
+	fail     context.CancelCauseFunc
+	logFault atomic.Pointer[error]
+	// succeeded says that a sub-command did its work.
+	succeeded bool
 }
 
 func newSession(args []string, streams Streams, env Env) *session {
@@ -57,7 +69,10 @@ func newSession(args []string, streams Streams, env Env) *session {
 	s.fail = func(error) {}
 	s.log = logging.New(logging.Options{
 		Console: streams.Err, FS: env.FS, Now: env.Now, Location: env.Location, PID: env.PID,
-		OnFileError: func(err error) { s.fail(err) },
+		OnFileError: func(err error) {
+			s.logFault.Store(&err)
+			s.fail(err)
+		},
 	})
 	return s
 }

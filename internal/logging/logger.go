@@ -9,13 +9,15 @@
 //
 //	console  LEVEL: text
 //	file     YYYY-MM-DD HH:MM:SS ZZZ [PID]: LEVEL: text
+//	JSON     {"time":"…","level":"…","pid":…,"message":"…"}, in either place
 //
-// Before Configure messages go to the console only, at the default level:
+// The audit log of 6.0 (§7.5) is here too; it is no part of a Logger. Before Configure messages go to the console only, at the default level:
 // errors in options never reach a file.
 package logging
 
 import (
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +45,15 @@ type Config struct {
 	RotationAge  uint64
 }
 
+// Format is how lines look, on the console and in the files.
+type Format int
+
+// Text is the C tool's. JSON is one object a line, for log collectors.
+const (
+	Text Format = iota
+	JSON
+)
+
 // Options are the surroundings of a Logger.
 type Options struct {
 	Console  io.Writer
@@ -50,7 +61,7 @@ type Options struct {
 	Now      func() time.Time
 	Location *time.Location // zone of the time stamps
 	PID      int
-	// OnFileError is told once that a log file cannot be used. The C tool
+	// OnFileError is told once that a log file cannot be opened. The C tool
 	// ends with that error; the logger itself goes on without the file.
 	OnFileError func(error)
 }
@@ -62,9 +73,11 @@ type Logger struct {
 
 	mu      sync.Mutex
 	cfg     Config
+	format  Format
 	file    *logFile
 	errFile *logFile
-	failed  bool
+	failed  bool // a file could not be opened
+	full    bool // a line could not be written, and that was told
 	console zerolog.Logger
 	toFile  zerolog.Logger
 	toError zerolog.Logger
@@ -83,6 +96,13 @@ func (l *Logger) Configure(cfg Config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.apply(cfg)
+}
+
+// SetFormat chooses how lines look from now on.
+func (l *Logger) SetFormat(f Format) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.format = f
 }
 
 func (l *Logger) apply(cfg Config) {
@@ -140,12 +160,23 @@ func (l *Logger) Enabled(level Level) bool {
 }
 
 // Raw writes bytes to the console, past all levels, in one piece: the WAL
-// receiver's lines are such.
+// receiver's lines are such. As JSON they count as LOG.
 func (l *Logger) Raw(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Nobody is left to tell of a broken console.
-	_, _ = io.WriteString(l.opts.Console, text)
+	if l.format == JSON {
+		// What stands before a carriage return is not seen on a terminal.
+		line := text[strings.LastIndexByte(text, '\r')+1:]
+		text = l.jsonLine(l.now(), Log.String(), strings.TrimSpace(line))
+	}
+	l.print(text)
+}
+
+// Hint writes a line for people behind an error, to the console only.
+func (l *Logger) Hint(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(l.consoleLine("HINT", text))
 }
 
 // Close closes the files. The logger must not be used afterwards.
@@ -165,16 +196,26 @@ func (l *Logger) Close() error {
 	return first
 }
 
-func (l *Logger) writeConsole(level Level, msg string) {
-	_, _ = io.WriteString(l.opts.Console, level.String()+": "+msg+"\n")
-}
+func (l *Logger) writeConsole(level Level, msg string) { l.print(l.consoleLine(level.String(), msg)) }
+
+// print writes to the console. Nobody is left to tell of a broken one.
+func (l *Logger) print(line string) { _, _ = io.WriteString(l.opts.Console, line) }
+
+// warn writes a warning to the console while a log file is being opened.
+func (l *Logger) warn(text string) { l.console.WithLevel(Warning.zero()).Msg(text) }
+
+func (l *Logger) now() time.Time { return l.opts.Now().In(l.opts.Location) }
 
 // writeFile appends a line to *slot, opening it first. It runs under l.mu.
+//
+// A file that cannot be opened ends the run, before the work has begun. One
+// that cannot be written, because its disk is full, does not: the backup is
+// worth more than its log. Later lines are tried again.
 func (l *Logger) writeFile(slot **logFile, pattern string, level Level, msg string) {
 	if l.failed {
 		return
 	}
-	now := l.opts.Now().In(l.opts.Location)
+	now := l.now()
 	if *slot == nil {
 		f, err := l.openFile(pattern, now)
 		if err != nil {
@@ -183,8 +224,9 @@ func (l *Logger) writeFile(slot **logFile, pattern string, level Level, msg stri
 		}
 		*slot = f
 	}
-	if err := (*slot).writeLine(now, l.opts.PID, level, msg); err != nil {
-		l.giveUp(err)
+	if err := (*slot).writeLine(l.fileLine(now, level, msg)); err != nil && !l.full {
+		l.full = true
+		l.warn(err.Error())
 	}
 }
 
