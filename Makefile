@@ -40,6 +40,7 @@ vet:
 
 servers:
 	scripts/install-servers
+	scripts/install-sshd
 
 demo: build servers
 	go run -buildvcs=false ./test/demo -tool bin/gs_probackup
