@@ -2,8 +2,10 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/pagecopy"
@@ -65,6 +67,7 @@ func (r *run) findChanges(ctx context.Context, l *listing) error {
 	var err error
 	if og, ok := r.flavor.(server.OpenGauss); ok {
 		r.diff.changes, err = ptrack.FromCBM(ctx, og, q, func(text string) { r.emit(PagemapEnd{Text: text}) })
+		nameIdleSlots(ctx, og, err)
 	} else if src, ok := server.Summarizer(r.flavor); ok {
 		r.diff.changes, err = ptrack.FromSummaries(ctx, src, q, r.layout.RelationPath)
 		r.emit(PagemapEnd{Text: fmt.Sprintf("%08X/%08X", uint32(r.startLSN>>32), uint32(r.startLSN))})
@@ -74,6 +77,22 @@ func (r *run) findChanges(ctx context.Context, l *listing) error {
 	}
 	r.emit(PagemapDone{Elapsed: r.elapsedSince(began)})
 	return nil
+}
+
+// nameIdleSlots adds to the advice of a failed question for changed blocks the
+// slots that may be to blame: C's text speaks of them, too, but does not say
+// which. What cannot be found out is left out.
+func nameIdleSlots(ctx context.Context, og server.OpenGauss, err error) {
+	var ue *usererr.Error
+	if !errors.As(err, &ue) || ctx.Err() != nil {
+		return
+	}
+	names, err := og.IdleSlots(ctx)
+	if err != nil || len(names) == 0 {
+		return
+	}
+	ue.Hint = strings.TrimPrefix(fmt.Sprintf("%s; replication slots that nobody uses: %s; drop those not needed with SELECT pg_drop_replication_slot('NAME')",
+		ue.Hint, strings.Join(names, ", ")), "; ")
 }
 
 // sharedPaths has the directories listed and the relations that both the list

@@ -161,7 +161,8 @@ func (r *run) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 		select {
 		case <-ctx.Done():
 		case <-r.conn.Done():
-			cancel(usererr.Wrap(r.conn.Err(), "lost the connection to the server during backup: %v", r.conn.Err()))
+			cancel(usererr.Wrap(r.conn.Err(), "lost the connection to the server during backup: %v", r.conn.Err()).
+				WithHint("the server's log tells why it ended the session; it leaves backup mode by itself then, so take the backup again"))
 		}
 	}()
 }

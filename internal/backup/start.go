@@ -103,7 +103,9 @@ func (r *run) startStream(ctx context.Context, cancel context.CancelCauseFunc) e
 	r.emit(StreamIdentified{LSN: start, Timeline: r.timeline})
 	copyStream, err := conn.StartReplication(ctx, r.flavor.ReplicationStartCommand(slot, start, r.timeline))
 	if err != nil {
-		return usererr.Wrap(err, "could not start replication: %s", server.ServerText(err))
+		ue := usererr.Wrap(err, "could not start replication: %s", server.ServerText(err))
+		ue.Hint = server.StreamAdvice(err, slot)
+		return ue
 	}
 	r.stream.recv, err = walstream.Start(sctx, copyStream, walstream.Options{
 		Dialect:       r.dialect(),
@@ -176,8 +178,14 @@ func (r *run) watchStream(ctx context.Context, recv *walstream.Receiver, cancel 
 	}
 }
 
+// streamError is a stream that ended before the backup did. Errors of the
+// catalog's disk speak for themselves.
 func streamError(err error) error {
-	return usererr.Wrap(err, "WAL streaming failed: %v", err)
+	ue := usererr.Wrap(err, "WAL streaming failed: %v", err)
+	if !walstream.IsStorage(err) {
+		ue.Hint = server.StreamAdvice(err, "")
+	}
+	return ue
 }
 
 func (r *run) dialect() walstream.Dialect {

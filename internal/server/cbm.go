@@ -23,6 +23,9 @@ type OpenGauss interface {
 	// LogicalSlots lists the logical replication slots of subscriptions
 	// (--backup-pg-replslot).
 	LogicalSlots(ctx context.Context) ([]LogicalSlot, error)
+	// IdleSlots are the names of replication slots that nobody uses. They keep
+	// WAL, and with it changed block maps, from going and from growing.
+	IdleSlots(ctx context.Context) ([]string, error)
 	// NodeName is the server's own name, which its tablespace directories
 	// end in.
 	NodeName(ctx context.Context) (string, error)
@@ -46,6 +49,7 @@ const (
 	// The missing blank before WHERE is C's.
 	sqlLogicalSlots = "SELECT slot_name, restart_lsn FROM pg_catalog.pg_get_replication_slots()" +
 		"WHERE slot_type = 'logical' AND plugin = 'pgoutput'"
+	sqlIdleSlots = "SELECT slot_name FROM pg_catalog.pg_get_replication_slots() WHERE NOT active ORDER BY 1"
 	sqlLocalRole = "select local_role from pg_stat_get_stream_replications();"
 )
 
@@ -75,7 +79,8 @@ func (g *openGauss) CBMChangedBlocks(ctx context.Context, start wal.LSN, end str
 		return err
 	}
 	return usererr.Wrap(err, "query failed: %s query was: %s\nPlease check the replication slots, if it has slots useless,delete it and try again.",
-		serverText(err), sqlCBMChanged)
+		serverText(err), sqlCBMChanged).
+		WithHint("where the map does not reach back to the parent backup, only a FULL backup helps")
 }
 
 // cbmRow decodes a row of pg_cbm_get_changed_block (spec/server.md §2.3).
@@ -122,6 +127,17 @@ func (g *openGauss) LogicalSlots(ctx context.Context) ([]LogicalSlot, error) {
 		slots = append(slots, s)
 	}
 	return slots, nil
+}
+
+func (g *openGauss) IdleSlots(ctx context.Context) ([]string, error) {
+	rows, err := g.c.Query(ctx, sqlIdleSlots)
+	var names []string
+	for _, r := range rows {
+		if len(r) == 1 {
+			names = append(names, string(r[0]))
+		}
+	}
+	return names, err
 }
 
 func (g *openGauss) NodeName(ctx context.Context) (string, error) {

@@ -91,11 +91,11 @@ func (c *Conn) use(ctx context.Context, sql string, args []string, f func() erro
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return queryError(ctx, sql, ctx.Err())
+		return c.d.queryError(ctx, sql, ctx.Err())
 	}
 	c.d.Events.Emit(QuerySent{SQL: sql, Args: args})
 	if lost := c.Err(); lost != nil {
-		return queryError(ctx, sql, lost)
+		return c.d.queryError(ctx, sql, lost)
 	}
 	err := f()
 	if err == nil {
@@ -104,7 +104,7 @@ func (c *Conn) use(ctx context.Context, sql string, args []string, f func() erro
 	if c.pg.IsClosed() {
 		c.end(fmt.Errorf("lost connection to server: %w", err))
 	}
-	return queryError(ctx, sql, err)
+	return c.d.queryError(ctx, sql, err)
 }
 
 // Query runs one statement and returns its rows: with the simple protocol

@@ -77,9 +77,9 @@ func (d *dialer) dial(ctx context.Context, t target) (*link, error) {
 		case sqlState(err) == "0A000" && d.minor != 0: // feature_not_supported: the protocol
 			d.minor = 0
 		case hs.stop != nil:
-			return nil, connectFailure(ctx, d.settings, t, hs.stop)
+			return nil, connectFailure(ctx, d, t, hs.stop)
 		default:
-			return nil, connectFailure(ctx, d.settings, t, err)
+			return nil, connectFailure(ctx, d, t, err)
 		}
 	}
 }

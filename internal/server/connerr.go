@@ -23,7 +23,7 @@ func connectError(database, reason string, cause error) *usererr.Error {
 
 // connectFailure puts a failed pgx connect into C's words. Cancelled contexts
 // stay ordinary errors: they are no fault of the server.
-func connectFailure(ctx context.Context, s *settings, t target, err error) error {
+func connectFailure(ctx context.Context, d *dialer, t target, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("connect to server: %w", context.Cause(ctx))
 	}
@@ -44,7 +44,7 @@ func connectFailure(ctx context.Context, s *settings, t target, err error) error
 		case *net.DNSError:
 			add(fmt.Sprintf("could not translate host name \"%s\" to address: Name or service not known\n", e.Name))
 		case *net.OpError:
-			text, h := dialReason(e, s.host(t.port), t.port)
+			text, h := dialReason(e, d.host(t.port), t.port)
 			add(text)
 			hint = h
 		}
@@ -61,9 +61,9 @@ func connectFailure(ctx context.Context, s *settings, t target, err error) error
 		}
 	}
 	if said != nil {
-		reasons, hint = said, ""
+		reasons, hint = said, d.connectAdvice(err, t)
 	}
-	ue := connectError(s.database, strings.Join(reasons, ""), err)
+	ue := connectError(d.database, strings.Join(reasons, ""), err)
 	ue.Hint = hint
 	return ue
 }

@@ -61,11 +61,13 @@ func isLost(err error) bool {
 // queryError is C's error for a failed statement; the cause is a
 // *pgconn.PgError when the server said something. A statement that ended
 // because ctx did is an ordinary error around context.Cause.
-func queryError(ctx context.Context, sql string, err error) error {
+func (d *dialer) queryError(ctx context.Context, sql string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("run %q: %w", sql, context.Cause(ctx))
 	}
-	return usererr.Wrap(err, "query failed: %squery was: %s", serverText(err), sql)
+	ue := usererr.Wrap(err, "query failed: %squery was: %s", serverText(err), sql)
+	ue.Hint = d.queryAdvice(err)
+	return ue
 }
 
 // sqlState is the SQLSTATE of a server error, "" for others.

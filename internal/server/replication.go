@@ -38,8 +38,7 @@ func (c *Conn) ConnectReplication(ctx context.Context) (*ReplConn, error) {
 			first = err
 		}
 		// A wrong password must not be tried twice: misses lock the account.
-		const invalidPassword = "28P01"
-		if ctx.Err() != nil || sqlState(err) == invalidPassword {
+		if ctx.Err() != nil || sqlState(err) == stateInvalidPassword {
 			break
 		}
 	}
@@ -108,7 +107,9 @@ func (r *ReplConn) IdentifySystem(ctx context.Context) (*System, error) {
 			return nil, fmt.Errorf("identify system: %w", context.Cause(ctx))
 		}
 		r.d.Events.Emit(ReplicationCommandFailed{Command: command, Message: serverText(err)})
-		return nil, usererr.Wrap(err, "Cannot continue backup because stream connect has failed.")
+		ue := usererr.Wrap(err, "Cannot continue backup because stream connect has failed.")
+		ue.Hint = StreamAdvice(err, "")
+		return nil, ue
 	}
 	row := rows[0]
 	s := &System{family: r.d.family}
@@ -145,7 +146,7 @@ func (s *System) Check(want Identity) error {
 func (r *ReplConn) CreateTempSlot(ctx context.Context, command string) (wal.LSN, error) {
 	rows, err := r.command(ctx, command)
 	if err != nil {
-		return 0, fmt.Errorf("create temporary slot: %w", queryError(ctx, command, err))
+		return 0, fmt.Errorf("create temporary slot: %w", r.d.queryError(ctx, command, err))
 	}
 	if len(rows) != 1 || len(rows[0]) < 2 {
 		return 0, fmt.Errorf("create temporary slot: %d rows, want one of 2 or more columns", len(rows))
@@ -159,7 +160,7 @@ func (r *ReplConn) TimelineHistory(ctx context.Context, tli wal.Timeline) (name 
 	command := fmt.Sprintf("TIMELINE_HISTORY %d", tli)
 	rows, err := r.command(ctx, command)
 	if err != nil {
-		return "", nil, fmt.Errorf("fetch time line history: %w", queryError(ctx, command, err))
+		return "", nil, fmt.Errorf("fetch time line history: %w", r.d.queryError(ctx, command, err))
 	}
 	if len(rows) != 1 || len(rows[0]) != 2 {
 		return "", nil, fmt.Errorf("fetch time line history: %d rows, want one of 2 columns", len(rows))

@@ -122,13 +122,13 @@ func TestPtrackOverSegmentBorder(t *testing.T) {
 // TestPtrackFaults: what can be wrong with changed block tracking.
 func TestPtrackFaults(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, small, Config{})
+	w := newWorld(t, small, Config{Slots: []string{"abandoned"}})
 	w.init()
-	fail := func(want string) {
+	fail := func(want, hint string) {
 		t.Helper()
-		r := w.tool(w.backupArgs("PTRACK", "--archive-timeout=1")...)
-		if r.exit != 1 || !strings.Contains(r.err, want) {
-			t.Errorf("exit %d, want 1 and %q\n%s", r.exit, want, clip(r.err))
+		r := w.tool(w.backupArgs("PTRACK", "--archive-timeout=1", "--hints")...)
+		if r.exit != 1 || !strings.Contains(r.err, want) || !strings.Contains(r.err, hint) {
+			t.Errorf("exit %d, want 1, %q and %q\n%s", r.exit, want, hint, clip(r.err))
 		}
 		ids := w.backups()
 		if st := w.status(ids[len(ids)-1]); st != "ERROR" {
@@ -136,22 +136,23 @@ func TestPtrackFaults(t *testing.T) {
 		}
 		w.usable()
 	}
-	fail("ERROR: Create new full backup before an incremental one")
+	fail("ERROR: Create new full backup before an incremental one", "")
 	w.backup("FULL", "--compress-algorithm", "zlib")
 	w.srv.SlowCBM(-1)
-	fail(" and has not reached ")
+	const slot = "slots that nobody uses: abandoned; drop those not needed with SELECT pg_drop_replication_slot('NAME')"
+	fail(" and has not reached ", "set it to on, reload, and take a FULL backup; replication "+slot)
 	w.srv.Heal()
 	w.srv.Inject(Fault{On: "pg_cbm_get_changed_block", Times: 1, Err: &Error{State: "XX000", Context: "referenced column: pg_cbm_get_changed_block",
 		Message: "there is a gap between CBM file pg_xlog_1_00000000023E96B0_000000004A000148.cbm and pg_xlog_3_000000004B000148_0000000000000000.cbm"}})
-	fail("Please check the replication slots, if it has slots useless,delete it and try again.")
+	fail("Please check the replication slots, if it has slots useless,delete it and try again.", slot)
 	w.cluster.ForgetTracking()
-	fail("ERROR: cannot get cbm tracked lsn location, maybe enable_cbm_tracking is off")
+	fail("ERROR: cannot get cbm tracked lsn location, maybe enable_cbm_tracking is off", "set enable_cbm_tracking = on in postgresql.conf")
 	// Tracking begins anew: the map does not reach back to the FULL.
 	w.cluster.SetTracking(true)
 	if _, _, err := w.cluster.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	fail("could not find valid CBM file that contains the merging start point")
+	fail("could not find valid CBM file that contains the merging start point", "only a FULL backup helps")
 	w.backup("FULL", "--compress-algorithm", "zlib")
 	if err := w.cluster.Mutate(1); err != nil {
 		t.Fatal(err)

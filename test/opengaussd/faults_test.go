@@ -51,12 +51,12 @@ func (w *world) usable() {
 	}
 }
 
-// fails runs a backup that must end with exit 1, the texts, status ERROR, and
-// a server out of backup mode.
-func (w *world) fails(texts []string, more ...string) {
+// fails runs a backup that must end with exit 1, the texts, the next step, and
+// status ERROR.
+func (w *world) fails(texts []string, hint string, more ...string) {
 	w.t.Helper()
 	before := len(w.backups())
-	args := w.backupArgs("FULL")
+	args := w.backupArgs("FULL", "--hints")
 	for i := 0; i+1 < len(more); i += 2 {
 		if at := slices.Index(args, more[i]); at >= 0 {
 			args[at+1] = more[i+1] // an option may be given once only
@@ -72,6 +72,9 @@ func (w *world) fails(texts []string, more ...string) {
 		if !strings.Contains(r.err, text) {
 			w.t.Errorf("no %q in\n%s", text, clip(r.err))
 		}
+	}
+	if !strings.Contains(r.err, "\nHINT: ") || !strings.Contains(r.err, hint) {
+		w.t.Errorf("no hint %q in\n%s", hint, clip(r.err))
 	}
 	ids := w.backups()
 	if len(ids) != before+1 {
@@ -92,40 +95,45 @@ func TestFaults(t *testing.T) {
 	}})
 	w.init()
 	dead := make(chan struct{}) // never closed
+	const again = "take the backup again"
 	cases := []struct {
 		name  string
 		arm   func()
 		args  []string
 		texts []string
+		hint  string
 	}{
-		{"SQL connection lost at start", func() { w.srv.Inject(Fault{On: "pg_start_backup", Drop: true}) }, nil, []string{"ERROR: query failed"}},
+		{"SQL connection lost at start", func() { w.srv.Inject(Fault{On: "pg_start_backup", Drop: true}) }, nil, []string{"ERROR: query failed"}, again},
 		{"SQL connection lost while copying", func() {
 			w.srv.Inject(Fault{On: "datname", Times: 1, Do: func() error { w.srv.HangUp(); return nil }})
-		}, nil, []string{"ERROR:"}},
-		{"SQL connection lost at the restore point", func() { w.srv.Inject(Fault{On: "restore_point", Drop: true}) }, nil, []string{"ERROR: query failed"}},
-		{"SQL connection lost at stop", func() { w.srv.Inject(Fault{On: "stop_backup() as lsn", Drop: true}) }, nil, []string{"ERROR: query failed"}},
+		}, nil, []string{"ERROR:"}, again},
+		{"SQL connection lost at the restore point", func() { w.srv.Inject(Fault{On: "restore_point", Drop: true}) }, nil, []string{"ERROR: query failed"}, again},
+		{"SQL connection lost at stop", func() { w.srv.Inject(Fault{On: "stop_backup() as lsn", Drop: true}) }, nil, []string{"ERROR: query failed"}, again},
 		{"stop hangs", func() { w.srv.Inject(Fault{On: "stop_backup() as lsn", Times: 1, Hold: dead}) }, []string{"--archive-timeout", "1"},
-			[]string{"ERROR: pg_stop_backup doesn't answer in 1 seconds, cancel it"}},
-		{"stream lost", func() { w.srv.InjectStream(StreamFault{At: w.nextStart() + 0x100, Drop: true}) }, nil, []string{"ERROR: WAL streaming failed"}},
+			[]string{"ERROR: pg_stop_backup doesn't answer in 1 seconds, cancel it"}, "archive_command"},
+		{"stream lost", func() { w.srv.InjectStream(StreamFault{At: w.nextStart() + 0x100, Drop: true}) }, nil, []string{"ERROR: WAL streaming failed"}, again},
 		{"stream ends with an error", func() {
 			w.srv.InjectStream(StreamFault{At: w.nextStart() + 0x150, Err: &Error{Severity: "FATAL", State: "57P01", Message: "terminating walsender process"}})
-		}, nil, []string{"ERROR: WAL streaming failed", "terminating walsender process"}},
+		}, nil, []string{"ERROR: WAL streaming failed", "terminating walsender process"}, again},
 		{"stream refused", func() {
 			w.srv.Inject(Fault{On: "IDENTIFY_SYSTEM", Err: &Error{Severity: "FATAL", State: "53300", Message: "too many walsenders"}})
-		}, nil, []string{"ERROR: Cannot continue backup because stream connect has failed.", "too many walsenders"}},
+		}, nil, []string{"ERROR: Cannot continue backup because stream connect has failed.", "too many walsenders"}, "raise max_wal_senders"},
 		{"segment removed", func() {
 			w.srv.Inject(Fault{On: "START_REPLICATION", Times: 1, Do: func() error { return w.cluster.WAL().RemoveBefore(w.cluster.WAL().End() + 0x1000000) }})
-		}, nil, []string{"has already been removed"}},
-		{"unknown slot", func() {}, []string{"-S", "nosuch"}, []string{`replication slot "nosuch" does not exist`}},
-		{"no privilege at all", func() {}, []string{"-U", "plain"}, []string{"must be system admin or replication role to run a backup"}},
-		{"no privilege for the restore point", func() {}, []string{"-U", "repl"}, []string{"Must be system admin or operator admin in operation mode to create a restore point."}},
-		{"wrong password", func() {}, []string{"-W", "wrong"}, []string{"ERROR: could not connect to database testdb: FATAL:  Invalid username/password,login denied."}},
+		}, nil, []string{"has already been removed"}, "raise wal_keep_segments, or stream with a replication slot"},
+		{"unknown slot", func() {}, []string{"-S", "nosuch"}, []string{`replication slot "nosuch" does not exist`},
+			"SELECT * FROM pg_create_physical_replication_slot('nosuch', false)"},
+		{"no privilege at all", func() {}, []string{"-U", "plain"}, []string{"must be system admin or replication role to run a backup"}, `ALTER USER "plain" SYSADMIN`},
+		{"no privilege for the restore point", func() {}, []string{"-U", "repl"},
+			[]string{"Must be system admin or operator admin in operation mode to create a restore point."}, `ALTER USER "repl" SYSADMIN`},
+		{"wrong password", func() {}, []string{"-W", "wrong"},
+			[]string{"ERROR: could not connect to database testdb: FATAL:  Invalid username/password,login denied."}, "check -U and -W"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			w.t = t
 			tc.arm()
-			w.fails(tc.texts, tc.args...)
+			w.fails(tc.texts, tc.hint, tc.args...)
 			w.srv.Heal()
 			w.usable()
 		})
@@ -153,12 +161,12 @@ func TestFaults(t *testing.T) {
 	if err := w.srv.StartForeignBackup(); err != nil {
 		t.Fatal(err)
 	}
-	w.fails([]string{"ERROR: query failed: ERROR:  a backup is already in progress\nHINT:  Run pg_stop_backup() and try again.\nCONTEXT:  referenced column: pg_start_backup\n"})
+	w.fails([]string{"ERROR: query failed: ERROR:  a backup is already in progress\nHINT:  Run pg_stop_backup() and try again.\nCONTEXT:  referenced column: pg_start_backup\n"}, "")
 	if !w.srv.InBackup() {
 		t.Error("somebody else's backup was stopped")
 	}
 	w.srv.Lock(GoldenUser)
-	w.fails([]string{"FATAL:  The account has been locked."})
+	w.fails([]string{"FATAL:  The account has been locked."}, `ALTER USER "rep" ACCOUNT UNLOCK`)
 	w.check()
 }
 
@@ -194,7 +202,7 @@ func TestNoReplicationPort(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, small, Config{NoHAPort: true, RefuseMain: true})
 	w.init()
-	w.fails([]string{"ERROR: could not connect to database testdb: could not connect to server:"})
+	w.fails([]string{"ERROR: could not connect to database testdb: could not connect to server:"}, "no replication connection on port")
 	w.usable()
 	_, err := w.mustConnect().ConnectReplication(context.Background())
 	var ue *usererr.Error
@@ -213,7 +221,7 @@ func TestShutdown(t *testing.T) {
 		go func() { down <- w.srv.Shutdown() }()
 		return nil
 	}})
-	w.fails([]string{"ERROR:"})
+	w.fails([]string{"ERROR:"}, "")
 	if err := <-down; err != nil {
 		t.Error(err)
 	}

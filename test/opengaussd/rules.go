@@ -3,6 +3,7 @@ package opengaussd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -186,5 +187,15 @@ var catalogRules = []rule{
 		sql:    "SELECT slot_name, restart_lsn FROM pg_get_replication_slots()WHERE slot_type = 'logical' AND plugin = 'pgoutput'",
 		source: "server.md §2.1 #9", columns: []column{text("slot_name"), text("restart_lsn")},
 		run: func(context.Context, *session, []string) ([][]string, error) { return nil, nil },
+	},
+	{
+		sql:    "SELECT slot_name FROM pg_get_replication_slots() WHERE NOT active ORDER BY 1",
+		source: "the function's columns in the server's pg_proc (1.1 to 7.0)", columns: []column{text("slot_name")},
+		run: func(_ context.Context, ses *session, _ []string) (rows [][]string, err error) {
+			for _, name := range slices.Sorted(slices.Values(ses.srv.cfg.Slots)) { // nobody streams meanwhile
+				rows = append(rows, []string{name})
+			}
+			return rows, nil
+		},
 	},
 }

@@ -169,7 +169,7 @@ func (r *Receiver) run() {
 
 	err := r.receive()
 	if err != nil {
-		r.progress.fail(err, isStorage(err))
+		r.progress.fail(err, IsStorage(err))
 	}
 	r.leave(err)
 	close(r.queue)
@@ -186,7 +186,7 @@ func (r *Receiver) run() {
 func (r *Receiver) leave(err error) {
 	switch {
 	case r.segments.file == nil:
-	case isStorage(err):
+	case IsStorage(err):
 		_ = r.segments.file.Close() // the file is no good, and this is known
 	default:
 		r.segments.release(r.o.RenamePartial && r.progress.stopReached())
@@ -206,7 +206,9 @@ type storageError struct{ err error }
 func (e *storageError) Error() string { return e.err.Error() }
 func (e *storageError) Unwrap() error { return e.err }
 
-func isStorage(err error) bool {
+// IsStorage tells whether a stream failed because what came could not be
+// stored.
+func IsStorage(err error) bool {
 	var s *storageError
 	return errors.As(err, &s)
 }
@@ -223,7 +225,7 @@ func (r *Receiver) receive() error {
 			err = r.receiveError(err)
 		}
 		if err != nil {
-			if cause := context.Cause(r.ctx); cause != nil && !isStorage(err) {
+			if cause := context.Cause(r.ctx); cause != nil && !IsStorage(err) {
 				err = cause // why Receive or Send was interrupted
 			}
 			if errors.Is(err, errStopReached) {
