@@ -15,10 +15,6 @@ import (
 
 // What is special about the files of an openGauss data directory.
 
-// extentMoves is where the server takes notes about row-compressed extents it
-// is putting in order.
-const extentMoves = "global/pg_dw_ext_chunk"
-
 // describeCompressed asks the host for the logical size and the parameters of
 // every row-compressed relation in the list. Such a file counts with its
 // logical size everywhere (spec/formats.md §3.6, §4.2).
@@ -50,7 +46,7 @@ func (r *run) describeCompressed(ctx context.Context, l *listing) error {
 		}
 		it.compressed = &remote.CompressedFile{
 			Layout: info.Layout, Rel: class.Rel, Segno: class.Segno,
-			MoveDir: path.Join(r.opts.PGData, extentMoves),
+			MoveDir: path.Join(r.opts.PGData, pgdata.ExtentMovesDir),
 		}
 	}
 	l.items = slices.DeleteFunc(l.items, func(it *listed) bool { return it.vanished })

@@ -28,7 +28,8 @@ import (
 //	2  u16  dwn                           itself, its halves xored
 //	4  u16  start               510  u16  dwn
 //	6  u16  buftag_version
-//	8  u32  dw_version: 92433 since 3.0, before that no such field
+//	8  u32  dw_version: 92433 since 3.0, before that no such field; 0 in a
+//	        pg_dw_<n> that has not been used since it was made
 //
 // dwn counts how often the file began anew, start is the page where it goes
 // on. An empty batch is a page of zeros but for page_id 1 and its checksum
@@ -73,10 +74,7 @@ func EmptyDoubleWrite(name string, size int64, headers [][]byte) (pages []PageAt
 	if at == nil || len(at) != len(headers) {
 		return nil, false
 	}
-	version := uint32(dwVersionNew)
-	if name == "pg_dw" || size == dwOldSingle*BlockSize {
-		version = 0
-	}
+	old := name == "pg_dw" || size == dwOldSingle*BlockSize
 	batch := name != "pg_dw_single"
 	start := uint16(0)
 	if batch {
@@ -84,7 +82,12 @@ func EmptyDoubleWrite(name string, size int64, headers [][]byte) (pages []PageAt
 	}
 	for i, page := range headers {
 		head := dwValidHead(page)
-		if head == nil || binary.LittleEndian.Uint32(head[8:]) != version || !IsZero(head[12:dwHead-4]) {
+		if head == nil || !IsZero(head[12:dwHead-4]) {
+			return nil, false
+		}
+		switch version := binary.LittleEndian.Uint32(head[8:]); {
+		case version == 0 && (old || batch), version == dwVersionNew && !old:
+		default:
 			return nil, false
 		}
 		pages = append(pages, PageAt{at[i], dwHeaderPage(head, start)})

@@ -53,9 +53,10 @@ func TestEmptyDoubleWrite(t *testing.T) {
 		{"pg_dw_single", 256 * mib, [][]byte{single, single}, []int64{0, 31739 * BlockSize}},
 		{"pg_dw", 256 * mib, [][]byte{old}, []int64{0, BlockSize}},
 		{"pg_dw_single", oldSize, [][]byte{old}, []int64{0}},
+		{"pg_dw_1", 256 * mib, [][]byte{old}, []int64{0, BlockSize}}, // not used yet
 
 		{"pg_dw_0", 256 * mib, [][]byte{broken}, nil},
-		{"pg_dw_0", 256 * mib, [][]byte{old}, nil},
+		{"pg_dw_single", 256 * mib, [][]byte{old, old}, nil},
 		{"pg_dw_0", 257 * mib, [][]byte{batch}, nil},
 		{"pg_dw_0", 16*mib + 8192, [][]byte{batch}, nil},
 		{"pg_dw_0", 0, [][]byte{batch}, nil},

@@ -176,6 +176,12 @@ func (l Layout) dirAction(rel string, loc location) (DirAction, SkipReason) {
 	return DirDescend, NotSkipped
 }
 
+// ExtentMovesDir is where openGauss keeps extents of row-compressed relations
+// while it puts their chunks in order. At its start the server writes what it
+// finds there over the relations: over restored ones, whose extents have been
+// copied in a sound state, it must find nothing.
+const ExtentMovesDir = "global/pg_dw_ext_chunk"
+
 // isEmptied has the directories whose content is rebuilt at server start
 // (spec/formats.md §7.6; PostgreSQL: excludeDirContents of basebackup.c).
 // pg_wal is descended into, because of its sub-directories.
@@ -183,7 +189,7 @@ func (l Layout) isEmptied(rel string) bool {
 	switch rel {
 	case "pg_stat_tmp", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_subtrans":
 		return true
-	case "pg_xlog":
+	case "pg_xlog", ExtentMovesDir:
 		return l.Family == OpenGauss
 	}
 	return contains(l.EmptyDirs, rel)

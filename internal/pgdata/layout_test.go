@@ -107,6 +107,7 @@ func TestClassifyOpenGauss(t *testing.T) {
 		".d/x":                              skip(SkipHidden),
 		"pg_xlog/000000010000000000000001":  skip(SkipExcluded),
 		"pg_xlog/archive_status/x":          skip(SkipExcluded),
+		"global/pg_dw_ext_chunk/5_assist":   skip(SkipExcluded),
 		"pg_log/x.log":                      skip(SkipExcluded),
 		"pg_replslot/s/state":               skip(SkipExcluded),
 		"pg_stat_tmp/pgstat.stat":           skip(SkipExcluded),

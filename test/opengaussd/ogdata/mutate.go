@@ -372,6 +372,9 @@ func (c *Cluster) otherFiles(step int) error {
 		err = errors.Join(err, ignoreMissing(os.Remove(c.full(fmt.Sprintf("gs_secure_files/step%d", step-1)))))
 	}
 	if !c.opts.NoDoubleWrite {
+		// an extent being put in order
+		note := fmt.Sprintf("global/pg_dw_ext_chunk/%d_assist_tmp", 16384+step)
+		err = errors.Join(err, os.MkdirAll(c.full("global/pg_dw_ext_chunk"), 0o700), os.WriteFile(c.full(note), make([]byte, 130*blockSize), 0o600))
 		err = errors.Join(err, c.scribble("global/pg_dw_0", int64(1+step%100)*blockSize, 5*blockSize))
 	}
 	return err

@@ -24,9 +24,11 @@ type Entry struct {
 	Sum  [sha256.Size]byte
 }
 
-// emptyDirs exist in a backup, their content does not (formats.md §7.6).
+// emptyDirs exist in a backup, their content does not (formats.md §7.6; the
+// last one is docs/deviations.md).
 var emptyDirs = []string{
 	"pg_xlog", "pg_stat_tmp", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_subtrans", "base/pgsql_tmp", "pg_log", "pg_replslot",
+	"global/pg_dw_ext_chunk",
 }
 
 // leftOut are files that no backup holds (formats.md §7.5, §7.6), and those of
