@@ -141,7 +141,11 @@ func (r *run) copyFiles(ctx context.Context, l *listing) (err error) {
 	if err := r.checkNeed(tasks); err != nil {
 		return err
 	}
-	r.emit(CopyStarted{Files: len(tasks), Threads: max(r.opts.Threads, 1)})
+	var bytes int64
+	for i := range tasks {
+		bytes += tasks[i].Size
+	}
+	r.emit(CopyStarted{Files: len(tasks), Bytes: bytes, Threads: max(r.opts.Threads, 1)})
 	defer func() {
 		if err != nil && ctx.Err() == nil {
 			r.failing(err)
@@ -162,7 +166,7 @@ func (r *run) copyFiles(ctx context.Context, l *listing) (err error) {
 		Done: func(t *pagecopy.Task, res pagecopy.Result) error {
 			done++
 			r.noteResult(l.items[t.Item], res)
-			r.emit(FileCopied{Path: t.Path, Done: done, Total: len(tasks)})
+			r.emit(FileCopied{Path: t.Path, Size: t.Size, Done: done, Total: len(tasks)})
 			return nil
 		},
 	}, tasks)

@@ -53,15 +53,19 @@ type DataDirectory struct {
 	Estimated int64
 }
 
-// CopyStarted, CopyFinished and Transferred frame the copy phase.
+// CopyStarted, CopyFinished and Transferred frame the copy phase. Bytes is the
+// size of the files on the server.
 type CopyStarted struct {
 	Files   int
+	Bytes   int64
 	Threads int
 }
 
-// FileCopied is emitted once a file, for progress. Done counts files.
+// FileCopied is emitted once a file, for progress. Done counts files, Size is
+// the file's part of CopyStarted.Bytes.
 type FileCopied struct {
 	Path        string
+	Size        int64
 	Done, Total int
 }
 

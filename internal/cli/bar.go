@@ -1,17 +1,11 @@
 package cli
 
 import (
-	"fmt"
-	"io"
-	"strings"
 	"sync"
 	"time"
 )
 
-const (
-	barCells    = 50
-	barInterval = time.Second
-)
+const barInterval = time.Second
 
 // Tails of a bar (spec/cli.md §7.6).
 const (
@@ -23,36 +17,40 @@ const (
 )
 
 // bar is the progress bar of openGauss 6.0 on stdout. It is drawn when events
-// come in, at most once a second, and once more when the phase ends. It is
+// come in, at most once a second, and once more when the phase ends. On a
+// terminal it fits the width and tells rate and remaining time besides. It is
 // safe for concurrent use, because events come from copy workers.
 type bar struct {
-	mu          sync.Mutex
-	drawn       time.Time
-	running     bool
-	done, total int
+	mu      sync.Mutex
+	began   time.Time
+	drawn   time.Time
+	running bool
+	progress
 }
 
-// startBar begins a phase of total files.
-func (c *console) startBar(total int) {
+// startBar begins a phase of files that have bytes together; 0 if unknown.
+func (c *console) startBar(files int, bytes int64) {
 	b := &c.bar
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.drawn, b.running, b.done, b.total = time.Time{}, true, 0, total
+	b.began, b.drawn, b.running = c.env.Now(), time.Time{}, true
+	b.progress = progress{total: files, totalBytes: bytes}
 }
 
-// updateBar notes how far the phase is and redraws a bar that is old enough.
-func (c *console) updateBar(tail string, done, total int) {
+// updateBar notes that a file of that many bytes is done and redraws a bar
+// that is old enough.
+func (c *console) updateBar(tail string, done, total int, bytes int64) {
 	b := &c.bar
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	// Workers count before they report, so events may come out of order.
-	b.done, b.total = max(b.done, done), total
+	b.done, b.total, b.bytes = max(b.done, done), total, b.bytes+bytes
 	now := c.env.Now()
 	if !c.profile.Bars || !b.running || (!b.drawn.IsZero() && now.Sub(b.drawn) < barInterval) {
 		return
 	}
 	b.drawn = now
-	drawBar(c.out, b.done, b.total, counting(tail), tail, "\r")
+	c.screen.redraw(b.fit(c.screen.columns(), counting(tail), tail, b.pace(now.Sub(b.began))))
 }
 
 // finishBar draws the last line of a phase. Unlike the C tool's it shows how
@@ -62,7 +60,7 @@ func (c *console) finishBar(tail string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c.profile.Bars && b.running {
-		drawBar(c.out, b.done, b.total, "done_files", tail, "\n")
+		c.screen.leave(b.fit(c.screen.columns(), "done_files", tail, ""))
 	}
 	b.running = false
 }
@@ -73,16 +71,4 @@ func counting(tail string) string {
 		return "sync_files"
 	}
 	return "done_files"
-}
-
-func drawBar(w io.Writer, done, total int, counting, tail, end string) {
-	percent := 100
-	if total > 0 {
-		percent = done * 100 / total
-	}
-	cells := min(percent/2, barCells)
-	// A full stdout must not end a backup.
-	_, _ = fmt.Fprintf(w, "Progress: [%s%s] %d%% (%d/%d, %s/total_files). %s %s",
-		strings.Repeat("=", cells), strings.Repeat(" ", barCells-cells),
-		percent, done, total, counting, tail, end)
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"gsprobackup/internal/compat"
@@ -20,7 +19,7 @@ import (
 type console struct {
 	log     *logging.Logger
 	profile compat.Profile
-	out     io.Writer
+	screen  *screen
 	env     Env
 	// perFile is --progress.
 	perFile bool
@@ -34,7 +33,7 @@ type console struct {
 }
 
 func newConsole(s *session) *console {
-	return &console{log: s.log, profile: s.profile, out: s.streams.Out, env: s.env, hints: s.env.ErrTerminal}
+	return &console{log: s.log, profile: s.profile, screen: s.screen, env: s.env, hints: s.env.ErrTerminal}
 }
 
 // renderer prints an event of its package and says whether it was one.

@@ -41,6 +41,9 @@ type Env struct {
 	Signals bool
 	// ErrTerminal tells that messages are read by a person.
 	ErrTerminal bool
+	// OutWidth tells the present columns of the terminal that stdout is; nil
+	// if it is none.
+	OutWidth func() int
 	// OpenTerminal opens the controlling terminal for a password; nil if
 	// there is never one.
 	OpenTerminal func() (Terminal, error)
@@ -64,6 +67,7 @@ func OSEnv() Env {
 		MaskArgument: maskArgument,
 		Signals:      true,
 		ErrTerminal:  isTerminal(os.Stderr.Fd()),
+		OutWidth:     terminalWidth(os.Stdout),
 		OpenTerminal: openTerminal,
 	}
 }

@@ -69,10 +69,10 @@ func renderRestoreFiles(c *console, e event.Event) bool {
 		} else {
 			c.info("Start restoring backup files. PGDATA size: %s", prettySize(e.Bytes))
 		}
-		c.startBar(e.Files)
+		c.startBar(e.Files, e.Bytes)
 	case restore.FileRestored:
 		c.fileProgress("Restore", e.Path, e.Done, e.Total)
-		c.updateBar(tailRestore, e.Done, e.Total)
+		c.updateBar(tailRestore, e.Done, e.Total, e.Size)
 	case restore.FilesFinished:
 		c.restoreFinished(e)
 	case restore.SyncStarted:
@@ -81,9 +81,9 @@ func renderRestoreFiles(c *console, e event.Event) bool {
 		} else {
 			c.info("Syncing restored files to disk")
 		}
-		c.startBar(e.Files)
+		c.startBar(e.Files, 0)
 	case restore.SyncFinished:
-		c.updateBar(tailSyncRestore, e.Files, e.Files)
+		c.updateBar(tailSyncRestore, e.Files, e.Files, 0)
 		c.finishBar(tailSyncRestore)
 		if c.profile.PhaseLines {
 			c.info("Finish Syncing restored files.")

@@ -27,10 +27,10 @@ func renderValidatePhase(c *console, e event.Event) bool {
 		if c.profile.PhaseLines {
 			c.info("Begin validate file")
 		}
-		c.startBar(e.Total)
+		c.startBar(e.Total, e.Bytes)
 	case validate.FileChecked:
 		c.fileProgress("Validate", e.Path, e.Done, e.Total)
-		c.updateBar(tailValidate, e.Done, e.Total)
+		c.updateBar(tailValidate, e.Done, e.Total, e.Size)
 	case validate.FilesFinished:
 		c.finishBar(tailValidate)
 		if c.profile.PhaseLines {

@@ -48,6 +48,7 @@ type session struct {
 	profile compat.Profile
 	log     *logging.Logger
 	console *console
+	screen  *screen
 	opts    options
 
 	// fail ends the run from inside: a signal, or a log file that cannot
@@ -60,6 +61,10 @@ type session struct {
 
 func newSession(args []string, streams Streams, env Env) *session {
 	s := &session{streams: streams, env: env}
+	s.screen = &screen{out: streams.Out, width: env.OutWidth}
+	if env.OutWidth != nil && env.ErrTerminal {
+		s.streams.Err = beside{s.screen, streams.Err}
+	}
 	for _, a := range args {
 		s.args = append(s.args, strings.Clone(a))
 	}
@@ -68,7 +73,7 @@ func newSession(args []string, streams Streams, env Env) *session {
 	}
 	s.fail = func(error) {}
 	s.log = logging.New(logging.Options{
-		Console: streams.Err, FS: env.FS, Now: env.Now, Location: env.Location, PID: env.PID,
+		Console: s.streams.Err, FS: env.FS, Now: env.Now, Location: env.Location, PID: env.PID,
 		OnFileError: func(err error) {
 			s.logFault.Store(&err)
 			s.fail(err)
@@ -117,6 +122,7 @@ func (s *session) useProfile(name string) error {
 }
 
 func (s *session) close() {
+	s.screen.wipe()
 	// The messages are written; a failing close of the log changes nothing.
 	_ = s.log.Close()
 }

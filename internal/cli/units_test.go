@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"gsprobackup/internal/compat"
 )
 
 func TestPrettySize(t *testing.T) {
@@ -83,38 +81,5 @@ func TestParseMapping(t *testing.T) {
 		if got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
-	}
-}
-
-// The recorded bytes of openGauss 6.0.2 (golden 17_standby_and_misc).
-func TestBar(t *testing.T) {
-	var out bytes.Buffer
-	now := time.Unix(0, 0)
-	c := &console{out: &out, profile: compat.Profile{Bars: true}, env: Env{Now: func() time.Time { return now }}}
-	c.updateBar(tailBackup, 1, 2) // before its phase: nothing
-	c.startBar(2650)
-	c.updateBar(tailBackup, 50, 2650)
-	c.updateBar(tailBackup, 60, 2650) // too early
-	now = now.Add(time.Second)
-	c.updateBar(tailBackup, 2648, 2650)
-	c.updateBar(tailBackup, 2650, 2650)
-	c.finishBar(tailBackup)
-	c.finishBar(tailBackup)
-	c.startBar(0)
-	c.finishBar(tailSyncBackup)
-	want := "Progress: [" + strings.Repeat(" ", 50) + "] 1% (50/2650, done_files/total_files). backup file \r" +
-		"Progress: [" + strings.Repeat("=", 49) + " ] 99% (2648/2650, done_files/total_files). backup file \r" +
-		"Progress: [" + strings.Repeat("=", 50) + "] 100% (2650/2650, done_files/total_files). backup file \n" +
-		"Progress: [" + strings.Repeat("=", 50) + "] 100% (0/0, done_files/total_files). Sync backup file \n"
-	if out.String() != want {
-		t.Errorf("got  %q\nwant %q", out.String(), want)
-	}
-	out.Reset()
-	c.profile.Bars = false
-	c.startBar(2)
-	c.updateBar(tailBackup, 1, 2)
-	c.finishBar(tailBackup)
-	if out.Len() != 0 {
-		t.Errorf("a release without bars drew %q", out.String())
 	}
 }

@@ -63,9 +63,11 @@ type FilesStarted struct {
 	Bytes int64
 }
 
-// FileRestored is emitted once a file, for progress.
+// FileRestored is emitted once a file, for progress. Size is about the file's
+// part of FilesStarted.Bytes.
 type FileRestored struct {
 	Path        string
+	Size        int64
 	Done, Total int
 }
 

@@ -211,7 +211,7 @@ func (w *writeOut) pageSources(e *contentlist.Entry, target string) (*pageFile, 
 // finished sends a written file to be synced and counts it.
 func (w *writeOut) finished(e *contentlist.Entry, target string) {
 	w.syncer.put(target)
-	w.emit(FileRestored{Path: e.Path, Done: int(w.done.Add(1)), Total: len(w.entries)})
+	w.emit(FileRestored{Path: e.Path, Size: weight(e), Done: int(w.done.Add(1)), Total: len(w.entries)})
 }
 
 // finish makes the names durable and gives pg_control its own: from now on

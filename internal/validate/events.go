@@ -18,12 +18,17 @@ type Started struct {
 // InstanceStarted opens the validation of all backups of an instance.
 type InstanceStarted struct{ Instance string }
 
-// FilesStarted is followed by one FileChecked a file and FilesFinished.
-type FilesStarted struct{ Total int }
+// FilesStarted is followed by one FileChecked a file and FilesFinished. Bytes
+// is the stored size of the files.
+type FilesStarted struct {
+	Total int
+	Bytes int64
+}
 
 // FileChecked is emitted when a file was checked, damaged or not.
 type FileChecked struct {
 	Path        string
+	Size        int64 // stored, as recorded
 	Done, Total int
 }
 

@@ -53,7 +53,11 @@ func (c *fileCheck) run(ctx context.Context, entries []contentlist.Entry) (bool,
 		c.Sink.Emit(FileUnreadable{Path: c.mapPath, Err: err})
 		c.bad.Store(true)
 	}
-	c.Sink.Emit(FilesStarted{Total: c.total})
+	var bytes int64
+	for _, e := range files {
+		bytes += e.Size
+	}
+	c.Sink.Emit(FilesStarted{Total: c.total, Bytes: bytes})
 	defer func() { c.Sink.Emit(FilesFinished{}) }()
 
 	c.files = files
@@ -141,7 +145,7 @@ func (c *fileCheck) start(ctx context.Context, e *contentlist.Entry, buf []byte)
 		} else {
 			c.Sink.Emit(FileUnreadable{Path: path, Err: err})
 		}
-		c.checked(path, false)
+		c.checked(path, e, false)
 		return nil, nil
 	}
 	fi, err := f.Stat()
@@ -151,13 +155,13 @@ func (c *fileCheck) start(ctx context.Context, e *contentlist.Entry, buf []byte)
 		} else {
 			c.Sink.Emit(FileSize{Path: path, Found: fi.Size(), Expected: e.Size})
 		}
-		c.checked(path, false)
+		c.checked(path, e, false)
 		return nil, f.Close()
 	}
 	if e.IsDatafile && !e.IsCFS {
 		d := openDataFile(path, e, c.mapPath, readerAt(c.headerMap), f, c.Sink)
 		if d == nil {
-			c.checked(path, false)
+			c.checked(path, e, false)
 			return nil, f.Close()
 		}
 		return d, nil
@@ -167,7 +171,7 @@ func (c *fileCheck) start(ctx context.Context, e *contentlist.Entry, buf []byte)
 	if err != nil {
 		return nil, err
 	}
-	c.checked(path, good)
+	c.checked(path, e, good)
 	return nil, nil
 }
 
@@ -185,14 +189,14 @@ func (c *fileCheck) finish(f *dataFile) {
 		c.Sink.Emit(FileUnreadable{Path: f.path, Err: err})
 		good = false
 	}
-	c.checked(f.path, good)
+	c.checked(f.path, f.entry, good)
 }
 
-func (c *fileCheck) checked(path string, good bool) {
+func (c *fileCheck) checked(path string, e *contentlist.Entry, good bool) {
 	if !good {
 		c.bad.Store(true)
 	}
-	c.Sink.Emit(FileChecked{Path: path, Done: int(c.done.Add(1)), Total: c.total})
+	c.Sink.Emit(FileChecked{Path: path, Size: e.Size, Done: int(c.done.Add(1)), Total: c.total})
 }
 
 // plainFile compares the CRC of a file that was copied as it is. pg_control is
