@@ -34,6 +34,8 @@ type Options struct {
 	// Config are further lines of sshd_config; they come first, and the
 	// first value counts.
 	Config []string
+	// Own are further files that the server must be able to read alone.
+	Own []string
 	// Port 0 means a free one.
 	Port int
 	// Listen is the address, 127.0.0.1 if empty.
@@ -110,10 +112,12 @@ func (s *Server) prepare(o Options) error {
 		return err
 	}
 	address := net.JoinHostPort(listen, strconv.Itoa(s.Port))
-	config := append(o.Config[:len(o.Config):len(o.Config)],
+	// Of MaxStartups, unlike the others, the last value counts.
+	config := append([]string{"MaxStartups 20"}, o.Config...)
+	config = append(config,
 		"ListenAddress "+address, "HostKey "+filepath.Join(s.Dir, "host_ed25519"), "PidFile none",
 		"AuthorizedKeysFile "+filepath.Join(s.Dir, "authorized_keys"), "StrictModes no", "UsePAM no",
-		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "LogLevel VERBOSE", "MaxStartups 20")
+		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "LogLevel VERBOSE")
 	config = append(config, s.program.config...)
 	client := []string{
 		"Host *", "  Port " + strconv.Itoa(s.Port), "  User " + s.Account.Name, "  IdentityFile " + s.Key(), "  IdentitiesOnly yes", "  IdentityAgent none",
@@ -126,6 +130,11 @@ func (s *Server) prepare(o Options) error {
 		filepath.Base(s.ClientConfig()): strings.Join(client, "\n") + "\n",
 	} {
 		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	for _, path := range o.Own {
+		if err := s.Account.Own(path); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func waitStatus(exit int) int { return exit << 8 }
 
 func (b *builtin) start(ctx context.Context, command string) (agent.Channel, error) {
 	for {
-		c, err := b.take(ctx)
+		c, fresh, err := b.take(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -67,47 +67,54 @@ func (b *builtin) start(ctx context.Context, command string) (agent.Channel, err
 			return ch, nil
 		}
 		var refused *ssh.OpenChannelError
-		if !errors.As(err, &refused) || !c.full() {
-			b.release(c)
-			return nil, usererr.Wrap(err, "Failed to establish SSH connection: %s: %s", b.target.address(), plain(err)).WithHint(
-				"the server opens no session: see MaxSessions and ForceCommand of its sshd_config")
+		switch isRefusal := errors.As(err, &refused); {
+		case isRefusal && c.full():
+			continue
+		case !isRefusal && !fresh && ctx.Err() == nil:
+			// A connection that broke while nobody used it.
+			c.fail(lostError(&b.target, err))
+			c.add(-1)
+			continue
 		}
+		c.add(-1)
+		return nil, usererr.Wrap(err, "Failed to establish SSH connection: %s: %s", b.target.address(), plain(err)).WithHint(
+			"the server opens no session: see MaxSessions and ForceCommand of its sshd_config")
 	}
 }
 
-// take reserves a place on a connection that has room, or on a new one.
-func (b *builtin) take(ctx context.Context) (*conn, error) {
+// take reserves a place on a connection that has room, or on a fresh one.
+func (b *builtin) take(ctx context.Context) (c *conn, fresh bool, err error) {
 	if c, err := b.reserve(false); c != nil || err != nil {
-		return c, err
+		return c, false, err
 	}
 	select {
 	case b.connecting <- struct{}{}:
 		defer func() { <-b.connecting }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, false, context.Cause(ctx)
 	}
 	// Another one may have connected meanwhile.
 	if c, err := b.reserve(false); c != nil || err != nil {
-		return c, err
+		return c, false, err
 	}
 	d, err := b.dialPatiently(ctx)
 	if err != nil {
 		// Better a shared connection than none.
 		if c, _ := b.reserve(true); c != nil && ctx.Err() == nil {
-			return c, nil
+			return c, false, nil
 		}
-		return nil, err
+		return nil, false, err
 	}
-	c := newConn(d, &b.target)
+	c = newConn(d, &b.target)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		c.fail(errLinkClosed)
-		return nil, errLinkClosed
+		return nil, false, errLinkClosed
 	}
 	c.used = 1
 	b.conns = append(b.conns, c)
-	return c, nil
+	return c, true, nil
 }
 
 // reserve finds a connection with room; with sharing any that the server has
@@ -135,8 +142,6 @@ func (b *builtin) reserve(sharing bool) (*conn, error) {
 	best.add(1)
 	return best, nil
 }
-
-func (b *builtin) release(c *conn) { c.add(-1) }
 
 // dialPatiently tries again while the server drops connections because too
 // many are logging in, within the time a log-in may take.

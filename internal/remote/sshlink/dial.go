@@ -182,9 +182,9 @@ func (b *builtin) login(conn *watchedConn, t *target) (*ssh.Client, error) {
 		return nil, known.verdict
 	}
 	if text, complete := conn.greeting(); !complete && dropped(err) {
-		return nil, fmt.Errorf("%w before its version%s: %w", errBusy, said(text), err)
+		return nil, fmt.Errorf("%w before its version%s", errBusy, said(text))
 	}
-	if denied := (*ssh.ServerAuthError)(nil); errors.As(err, &denied) || strings.Contains(err.Error(), "unable to authenticate") || dropped(err) && offered {
+	if strings.Contains(err.Error(), "unable to authenticate") || dropped(err) && offered {
 		return nil, deniedError(t, keys, offered)
 	}
 	return nil, err
@@ -230,7 +230,6 @@ func connectError(ctx context.Context, t *target, err error) error {
 		return err
 	}
 	e := usererr.Wrap(err, "Failed to establish SSH connection: %s: %s", t.address(), plain(err))
-	var negotiation *ssh.AlgorithmNegotiationError
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, errBusy):
@@ -239,8 +238,6 @@ func connectError(ctx context.Context, t *target, err error) error {
 		return e.WithHint("is sshd running there, on port %s?", t.port)
 	case errors.As(err, &dns):
 		return e.WithHint("check --remote-host")
-	case errors.As(err, &negotiation):
-		return e
 	}
 	return e
 }
