@@ -418,4 +418,3 @@ func TestNothingInCommon(t *testing.T) {
 		t.Errorf("transport %+v", last)
 	}
 }
-
