@@ -49,10 +49,15 @@ func (osFS) SyncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
+	err = syncDirectory(d)
 	if cerr := d.Close(); err == nil {
 		err = cerr
 	}
+	return err
+}
+
+func syncDirectory(d *os.File) error {
+	err := d.Sync()
 	if isAny(err, unix.EBADF, unix.EINVAL) {
 		// This file system has no fsync for directories (some FUSE and
 		// network file systems); the server itself accepts that too.
@@ -62,10 +67,17 @@ func (osFS) SyncDir(name string) error {
 }
 
 func (osFS) Statfs(name string) (Space, error) {
-	var st unix.Statfs_t
-	err := retryEINTR(func() error { return unix.Statfs(name, &st) })
+	s, err := statfs(func(st *unix.Statfs_t) error { return unix.Statfs(name, st) })
 	if err != nil {
 		return Space{}, &fs.PathError{Op: "statfs", Path: name, Err: err}
+	}
+	return s, nil
+}
+
+func statfs(call func(*unix.Statfs_t) error) (Space, error) {
+	var st unix.Statfs_t
+	if err := retryEINTR(func() error { return call(&st) }); err != nil {
+		return Space{}, err
 	}
 	unit := st.Frsize // what the block counts are counted in
 	if unit == 0 {

@@ -30,6 +30,11 @@ var ErrVanished = errors.New("file vanished")
 
 // Host is a machine with a data directory.
 type Host interface {
+	// Admit names directories the work is about, before anything in them is
+	// touched; they need not exist. Other hosts than the own machine refuse
+	// every path that is not in one of them, but for the tablespaces of a
+	// data directory.
+	Admit(ctx context.Context, dirs ...string) error
 	Source
 	Target
 	// Close ends the connection; readers and writers are closed before.

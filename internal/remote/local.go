@@ -23,6 +23,9 @@ type local struct {
 
 func (*local) Close() error { return nil }
 
+// Admit has nothing to do: what this process may touch, it may.
+func (*local) Admit(context.Context, ...string) error { return nil }
+
 func (h *local) Stat(ctx context.Context, path string) (FileInfo, error) {
 	if err := context.Cause(ctx); err != nil {
 		return FileInfo{}, err

@@ -1,9 +1,3 @@
-// Package agent carries remote.Host over a pipe to another machine.
-//
-// It owns the seam to whatever reaches the other machine (Link, Channel), the
-// wire protocol, its two ends, and what the far end refuses to do. It leaves
-// ssh to sshlink, the work on files to remote, and all words printed to
-// internal/cli.
 package agent
 
 import (
