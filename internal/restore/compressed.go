@@ -45,13 +45,39 @@ func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileWriter) (
 			return written, fmt.Errorf("restore file %s: %w", f.target, err)
 		}
 		tail := len(x.dst) - pgdata.BlockSize
-		err = errors.Join(out.Data(x.dst[:used]), hole(out, tail-used), out.Data(x.dst[tail:]))
+		err = errors.Join(sparse(out, x.dst[:used]), hole(out, tail-used), out.Data(x.dst[tail:]))
 		if err != nil {
 			return written, fmt.Errorf("restore file %s: %w", f.target, err)
 		}
 		written += int64(used + pgdata.BlockSize)
 	}
 	return written, nil
+}
+
+// sparse writes b with holes for its pages of zeros: blocks that were never
+// written have whole chunks in the rebuilt file, and took no space in the
+// original.
+func sparse(out remote.FileWriter, b []byte) error {
+	for len(b) > 0 {
+		first := b[:min(pgdata.BlockSize, len(b))]
+		zero, n := pgdata.IsZero(first), len(first)
+		for n < len(b) {
+			next := b[n:min(n+pgdata.BlockSize, len(b))]
+			if pgdata.IsZero(next) != zero {
+				break
+			}
+			n += len(next)
+		}
+		write := func() error { return out.Data(b[:n]) }
+		if zero {
+			write = func() error { return out.Hole(int64(n)) }
+		}
+		if err := write(); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 func hole(out remote.FileWriter, n int) error {

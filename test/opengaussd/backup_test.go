@@ -105,18 +105,32 @@ func used(t *testing.T, dir string) int64 {
 	return total
 }
 
-// TestPtrackOverSegmentBorder: a relation of more than 1 GiB, nearly all holes,
-// changes on both sides of the border between its files.
-func TestPtrackOverSegmentBorder(t *testing.T) {
+// TestEveryKindOfRelation: a cluster with a relation of 1.5 GiB, a
+// row-compressed one of more than 130048 blocks, column store, unlogged
+// tables, and tables in a relative and an absolute tablespace: FULL and two
+// increments, each comes back whole.
+func TestEveryKindOfRelation(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, ogdata.Options{NoDoubleWrite: true, NoRowCompressed: true, BigRelation: true}, Config{})
-	w.init()
-	w.backup("FULL", "--compress-algorithm", "zstd", "--no-validate") // the restore validates
-	if err := w.cluster.Mutate(1); err != nil {
-		t.Fatal(err)
+	w := newWorld(t, ogdata.Options{NoDoubleWrite: true, BigRelation: true, BigRowCompressed: true}, Config{})
+	for _, kind := range []string{
+		"base/16384/16600.1", "base/16384/16610.1_compress", "base/16384/16463_C1.0", "base/16384/16499_init",
+		"pg_tblspc/16385/PG_9.2_201611171_og1/16384", "pg_location/tsrel/ts2",
+	} {
+		if _, err := os.Stat(filepath.Join(w.cluster.Dir(), kind)); err != nil {
+			t.Error(err)
+		}
 	}
-	id, tree := w.backup("PTRACK", "--compress-algorithm", "zstd", "--no-validate")
-	w.restore(id, tree)
+	w.init()
+	for step, mode := range []string{"FULL", "PTRACK", "PTRACK"} {
+		if err := w.cluster.Mutate(step + 1); err != nil {
+			t.Fatal(err)
+		}
+		id, tree := w.backup(mode, "--compress-algorithm", "zstd", "--no-validate", "-j", "2")
+		w.restore(id, tree, "--no-validate", "-j", "2") // all is compared instead
+		if n := used(t, filepath.Join(w.catalog, "backups/n1", id, "database")); mode == "PTRACK" && n > 48<<20 {
+			t.Errorf("an increment takes %d bytes", n)
+		}
+	}
 }
 
 // TestPtrackFaults: what can be wrong with changed block tracking.

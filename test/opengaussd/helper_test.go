@@ -162,10 +162,10 @@ func (w *world) check() {
 }
 
 // restore restores a backup next to the original and compares the trees.
-func (w *world) restore(id string, want ogdata.Tree) {
+func (w *world) restore(id string, want ogdata.Tree, more ...string) {
 	w.t.Helper()
 	target := filepath.Join(w.dir, "restored-"+id)
-	args := []string{"restore", "-B", w.catalog, "--instance", "n1", "-D", target, "-i", id, "--no-sync"}
+	args := append([]string{"restore", "-B", w.catalog, "--instance", "n1", "-D", target, "-i", id, "--no-sync"}, more...)
 	for _, ts := range w.cluster.Tablespaces() {
 		if !strings.HasPrefix(ts.Target, w.cluster.Dir()) {
 			args = append(args, "-T", ts.Target+"="+filepath.Join(w.dir, "spaces-"+id, filepath.Base(ts.Target)))

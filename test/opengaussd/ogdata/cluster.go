@@ -23,9 +23,12 @@ type Options struct {
 	// RelSegBlocks is the relation segment size; 0 means 131072, as in every
 	// build. Smaller ones make relations of several segments cheap.
 	RelSegBlocks uint32
-	// BigRelation adds a relation over the segment border; with the default
-	// RelSegBlocks it is 1 GiB and some pages, nearly all holes.
+	// BigRelation adds a relation of one and a half segments; with the default
+	// RelSegBlocks these are 1.5 GiB, nearly all holes.
 	BigRelation bool
+	// BigRowCompressed adds a row-compressed relation of two files, more than
+	// 130048 blocks, nearly all of them never written.
+	BigRowCompressed bool
 	// RealSegments keeps the real segment-page files (3 × 128 MiB, mostly
 	// holes) next to the small ones made here.
 	RealSegments bool

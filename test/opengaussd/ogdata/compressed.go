@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -24,6 +25,7 @@ const (
 	extentBlocks     = 128
 	extentBytes      = (extentBlocks + 1) * blockSize
 	compressedBlocks = 130048 // logical blocks of one file
+	fileExtents      = compressedBlocks / extentBlocks
 	algZstd          = 2
 )
 
@@ -86,16 +88,50 @@ func (c *Cluster) store(r *compressedRel, blocks []uint32) error {
 		extents = append(extents, b/extentBlocks)
 	}
 	slices.Sort(extents)
-	f, err := os.OpenFile(c.full(r.path()+"_compress"), os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("write compressed relation: %w", err)
-	}
 	for _, e := range slices.Compact(extents) {
-		if _, werr := f.WriteAt(r.extent(e, c.rng), int64(e)*extentBytes); werr != nil {
-			err = errors.Join(err, fmt.Errorf("write compressed relation: %w", werr))
+		if err := c.storeExtent(r, e, r.extent(e, c.rng)); err != nil {
+			return fmt.Errorf("write compressed relation: %w", err)
 		}
 	}
+	return nil
+}
+
+// storeExtent writes an extent, or only its header page when chunks is not in
+// it.
+func (c *Cluster) storeExtent(r *compressedRel, e uint32, b []byte) error {
+	f, err := os.OpenFile(c.full(r.fileOf(e)), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, int64(e%fileExtents+1)*extentBytes-int64(len(b)))
 	return errors.Join(err, f.Close())
+}
+
+// fileOf is the file that holds an extent.
+func (r *compressedRel) fileOf(e uint32) string {
+	if seg := e / fileExtents; seg > 0 {
+		return fmt.Sprintf("%s.%d_compress", r.path(), seg)
+	}
+	return r.path() + "_compress"
+}
+
+// makeLargePacked makes a row-compressed relation that needs a second file.
+// Nearly all of its blocks were never written: extents without chunks.
+func (c *Cluster) makeLargePacked(rel *relation) error {
+	r := &compressedRel{relation: *rel, chunk: 2048}
+	c.life.largePacked = r
+	if err := c.createCompressed(r); err != nil {
+		return err
+	}
+	r.pages = make([][]byte, compressedBlocks)
+	for e := range uint32(fileExtents) {
+		header := r.extent(e, c.rng)[extentBlocks*blockSize:]
+		if err := c.storeExtent(r, e, header); err != nil {
+			return fmt.Errorf("create compressed relation: %w", err)
+		}
+	}
+	return errors.Join(c.writeCompressed(r, false, 1, 77_777, compressedBlocks-1),
+		c.writeCompressed(r, false, span(compressedBlocks, compressedBlocks+200)...), c.writeCompressed(r, true, 2, compressedBlocks+3))
 }
 
 func (r *compressedRel) extent(e uint32, rng *rand.Rand) []byte {
@@ -175,36 +211,62 @@ func (c *Cluster) writeCompressed(r *compressedRel, noise bool, blocks ...uint32
 	return c.store(r, blocks)
 }
 
-// logicalBlocks reads a `_compress` file back: for each block its chunks,
-// filled up with zeros. Where the chunks lie does not show.
-func logicalBlocks(file []byte) ([][]byte, error) {
-	var out [][]byte
-	le := binary.LittleEndian
-	if len(file)%extentBytes != 0 {
-		return nil, fmt.Errorf("read compressed relation: %d bytes are no whole extents", len(file))
+// eachImage reads a `_compress` file back: for each logical block its chunks,
+// filled up with zeros; nil for one without. Where the chunks lie does not
+// show.
+func eachImage(f io.ReaderAt, size int64, visit func(img []byte) error) error {
+	if size%extentBytes != 0 {
+		return fmt.Errorf("read compressed relation: %d bytes are no whole extents", size)
 	}
-	for ; len(file) > 0; file = file[extentBytes:] {
-		head := file[extentBlocks*blockSize:]
+	le := binary.LittleEndian
+	head := make([]byte, blockSize)
+	for e := range size / extentBytes {
+		if _, err := f.ReadAt(head, (e+1)*extentBytes-blockSize); err != nil {
+			return fmt.Errorf("read compressed relation: %w", err)
+		}
 		chunk := int(le.Uint16(head[8:]))
 		if chunk < 512 || chunk > 4096 {
-			return nil, fmt.Errorf("read compressed relation: chunk size %d", chunk)
+			return fmt.Errorf("read compressed relation: chunk size %d", chunk)
 		}
 		per := blockSize / chunk
 		for i := range int(le.Uint32(head)) {
 			rec := head[12+i*(6+2*per):][:6+2*per]
-			if int(rec[4]) > int(rec[5]) || int(rec[5]) > per || le.Uint32(rec) != recordSum(rec[4:6+2*int(rec[5])]) {
-				return nil, fmt.Errorf("read compressed relation: bad address of block %d", len(out))
+			img, err := readImage(f, e*extentBytes, rec, chunk)
+			if err == nil {
+				err = visit(img)
 			}
-			img := make([]byte, 0, blockSize)
-			for k := range int(rec[4]) {
-				n := int(le.Uint16(rec[6+2*k:])) - 1
-				if n < 0 || (n+1)*chunk > extentBlocks*blockSize {
-					return nil, fmt.Errorf("read compressed relation: bad chunk of block %d", len(out))
-				}
-				img = append(img, file[n*chunk:(n+1)*chunk]...)
+			if err != nil {
+				return fmt.Errorf("read compressed relation, extent %d, block %d: %w", e, i, err)
 			}
-			out = append(out, append(img, make([]byte, blockSize-len(img))...))
 		}
 	}
-	return out, nil
+	return nil
+}
+
+// readImage reads the chunks of a block; nil if it has none.
+func readImage(f io.ReaderAt, start int64, rec []byte, chunk int) ([]byte, error) {
+	le := binary.LittleEndian
+	per := blockSize / chunk
+	if int(rec[4]) > int(rec[5]) || int(rec[5]) > per || le.Uint32(rec) != recordSum(rec[4:6+2*int(rec[5])]) {
+		return nil, errors.New("bad address")
+	}
+	if rec[4] == 0 {
+		return nil, nil
+	}
+	img := make([]byte, blockSize)
+	for k := 0; k < int(rec[4]); {
+		n := int(le.Uint16(rec[6+2*k:]))
+		run := 1 // neighbours in one read
+		for k+run < int(rec[4]) && int(le.Uint16(rec[6+2*(k+run):])) == n+run {
+			run++
+		}
+		if n < 1 || (n+run-1)*chunk > extentBlocks*blockSize {
+			return nil, errors.New("bad chunk")
+		}
+		if _, err := f.ReadAt(img[k*chunk:(k+run)*chunk], start+int64((n-1)*chunk)); err != nil {
+			return nil, err
+		}
+		k += run
+	}
+	return img, nil
 }

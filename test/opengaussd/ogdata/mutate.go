@@ -20,7 +20,7 @@ type life struct {
 	border                               *relation // over the segment border
 	storage                              []*relation
 	inTablespace                         []*relation
-	packed                               *compressedRel
+	packed, largePacked                  *compressedRel
 	column                               *relation // column 1 of a column-store table
 	database                             uint32    // the last one created
 }
@@ -84,6 +84,11 @@ func (c *Cluster) populate() error {
 			return err
 		}
 	}
+	if c.opts.BigRowCompressed {
+		if err := c.makeLargePacked(rel(16610, heap)); err != nil {
+			return err
+		}
+	}
 	// A column-store table: an empty main file, data in 8 kB units.
 	main := rel(16463, common)
 	l.column = fork(16463, "_C1", 5, common)
@@ -100,8 +105,8 @@ func (c *Cluster) makePacked(r *relation) error {
 	return errors.Join(c.createCompressed(p), c.writeCompressed(p, false, span(0, 140)...), c.writeCompressed(p, true, 3, 130))
 }
 
-// makeBorder makes a relation that fills its first segment, mostly with pages
-// of zeros that take no space.
+// makeBorder makes a relation of one and a half segments, mostly pages of
+// zeros that take no space.
 func (c *Cluster) makeBorder(r *relation) error {
 	c.life.border = r
 	if err := c.create(r); err != nil {
@@ -111,8 +116,11 @@ func (c *Cluster) makeBorder(r *relation) error {
 	if err := os.Truncate(c.full(r.path()), int64(seg)*blockSize); err != nil {
 		return fmt.Errorf("make relation: %w", err)
 	}
-	r.blocks = seg
-	if err := c.update(r, 0, 1, seg/2, seg-1); err != nil {
+	r.blocks = seg + seg/2 - 1
+	if err := c.extendZero(r, 1); err != nil {
+		return err
+	}
+	if err := c.update(r, 0, 1, seg/2, seg-1, seg); err != nil {
 		return err
 	}
 	return c.extend(r, 9)
@@ -152,6 +160,7 @@ func (c *Cluster) Mutate(step int) error {
 		c.comeAndGo,
 		c.segmentPages,
 		c.rowCompressed,
+		c.largePacked,
 		func() error { return c.appendColumn(1 + n(2)) },
 		c.undo,
 		c.tablespaceRelations,
@@ -235,7 +244,7 @@ func (c *Cluster) tablespaceRelations() error {
 }
 
 // borderChanges touches both sides of the segment border, and shortens the
-// relation to its first segment and back once.
+// relation a little and back.
 func (c *Cluster) borderChanges() error {
 	r := c.life.border
 	if r == nil {
@@ -245,7 +254,19 @@ func (c *Cluster) borderChanges() error {
 	if err := c.update(r, seg-1, seg, seg+3, 1); err != nil {
 		return err
 	}
-	return errors.Join(c.truncate(r, seg+5), c.extend(r, 6))
+	return errors.Join(c.truncate(r, r.blocks-4), c.extend(r, 6))
+}
+
+// largePacked touches both files of a row-compressed relation.
+func (c *Cluster) largePacked() error {
+	r := c.life.largePacked
+	if r == nil {
+		return nil
+	}
+	n := uint32(len(r.pages))
+	return errors.Join(
+		c.writeCompressed(r, false, 1, 500, compressedBlocks-1, compressedBlocks+uint32(c.rng.IntN(200)), n),
+		c.writeCompressed(r, true, compressedBlocks-2, compressedBlocks+7, n+1))
 }
 
 // appendColumn adds units to a column: bytes of no page format.

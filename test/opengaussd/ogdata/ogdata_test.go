@@ -50,6 +50,22 @@ func dataFiles(t *testing.T, c *Cluster, visit func(path string, class pgdata.Fi
 	return len(tree)
 }
 
+// logicalBlocks are the blocks of a row-compressed file.
+func logicalBlocks(t *testing.T, file []byte) (blocks [][]byte) {
+	t.Helper()
+	err := eachImage(bytes.NewReader(file), int64(len(file)), func(img []byte) error {
+		if img == nil {
+			img = make([]byte, blockSize)
+		}
+		blocks = append(blocks, img)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return blocks
+}
+
 // TestPagesAreSound: the product finds nothing wrong with any page, made here
 // or taken from a server, at any time of the cluster's life.
 func TestPagesAreSound(t *testing.T) {
@@ -65,11 +81,7 @@ func TestPagesAreSound(t *testing.T) {
 		raw := 0
 		n := dataFiles(t, c, func(path string, class pgdata.FileClass, b []byte) {
 			if class.Kind == pgdata.KindCompressed {
-				blocks, err := logicalBlocks(b)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, img := range blocks {
+				for i, img := range logicalBlocks(t, b) {
 					k := pgdata.CheckImage(img, uint32(i))
 					if !k.OK() {
 						t.Errorf("step %d: %s block %d: %s", step, path, i, k.Page.Reason)
@@ -152,11 +164,7 @@ func TestMapTellsEveryChange(t *testing.T) {
 			get, first, zero := [][]byte(nil), seg*64, make([]byte, blockSize)
 			blocks := func(b []byte) [][]byte {
 				if class.Kind == pgdata.KindCompressed {
-					list, err := logicalBlocks(b)
-					if err != nil {
-						t.Fatal(err)
-					}
-					return list
+					return logicalBlocks(t, b)
 				}
 				for get = nil; len(b) > 0; b = b[blockSize:] {
 					get = append(get, b[:blockSize])

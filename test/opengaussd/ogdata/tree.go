@@ -3,6 +3,7 @@ package ogdata
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -114,19 +115,7 @@ func (t Tree) walk(root, path string) error {
 func sum(full, path string) (out [sha256.Size]byte, err error) {
 	switch {
 	case strings.HasSuffix(path, "_compress"):
-		b, err := os.ReadFile(full)
-		if err != nil {
-			return out, err
-		}
-		blocks, err := logicalBlocks(b)
-		if err != nil {
-			return out, fmt.Errorf("%s: %w", path, err)
-		}
-		h := sha256.New()
-		for _, img := range blocks {
-			h.Write(img)
-		}
-		return [sha256.Size]byte(h.Sum(nil)), nil
+		return compressedSum(full)
 	case path == controlPath:
 		b, err := os.ReadFile(full)
 		if err != nil || len(b) != blockSize {
@@ -138,6 +127,27 @@ func sum(full, path string) (out [sha256.Size]byte, err error) {
 		return doubleWriteSum(full, strings.HasSuffix(path, "single"))
 	}
 	return sparseSum(full)
+}
+
+// compressedSum covers the number of blocks, and those that were written.
+func compressedSum(full string) (out [sha256.Size]byte, err error) {
+	f, err := os.Open(full)
+	if err != nil {
+		return out, err
+	}
+	fi, err := f.Stat()
+	h := sha256.New()
+	n, zero := uint64(0), make([]byte, blockSize)
+	if err == nil {
+		err = eachImage(f, fi.Size(), func(img []byte) error {
+			if n++; !bytes.Equal(img, zero) && img != nil { // a zero page may have chunks or none
+				h.Write(binary.LittleEndian.AppendUint64(img, n))
+			}
+			return nil
+		})
+	}
+	h.Write(binary.LittleEndian.AppendUint64(nil, n))
+	return [sha256.Size]byte(h.Sum(nil)), errors.Join(err, f.Close())
 }
 
 // doubleWriteSum covers the version in each header page, whose three copies
