@@ -15,7 +15,7 @@ import (
 // else.
 func (s *session) audit() {
 	root, _ := s.env.LookupEnv("GAUSSLOG")
-	if root == "" || !s.profile.AuditLog {
+	if root == "" || !s.profile.AuditLog || s.byServer() {
 		return
 	}
 	err := errors.New("current path is not absolute path ,can't find the exec path.")
@@ -27,6 +27,12 @@ func (s *session) audit() {
 	if err != nil {
 		_, _ = fmt.Fprintln(s.streams.Out, err)
 	}
+}
+
+// byServer tells that not a person but a server ran the command, some times a
+// minute.
+func (s *session) byServer() bool {
+	return len(s.args) > 1 && (s.args[1] == archivePush || s.args[1] == archiveGet)
 }
 
 // auditLine is the command line without its password: the C tool leaves out

@@ -40,6 +40,6 @@ func (s *session) restoreOptions(r *request) (restore.Options, error) {
 		Instance: r.instance, BackupID: r.ID, PGData: cfg.PGData, Target: r.Recovery, Threads: r.threads(),
 		Tablespaces: r.TablespaceMap, Externals: r.ExternalMap, SkipExternal: r.SkipExternalDirs,
 		Force: r.Force, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
-		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand,
+		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand, Program: s.env.Program,
 	}, nil
 }

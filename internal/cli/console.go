@@ -42,7 +42,7 @@ type renderer func(c *console, e event.Event) bool
 func renderers() []renderer {
 	return []renderer{
 		renderCatalog, renderLock, renderServer, renderWAL, renderBackup, renderValidate, renderRestore,
-		renderRemove, renderRetention, renderWALPurge, renderMerge,
+		renderRemove, renderRetention, renderWALPurge, renderMerge, renderArchive,
 	}
 }
 

@@ -32,6 +32,8 @@ type Env struct {
 	CPUs int
 	PID  int
 	FS   fsx.FS
+	// Program is the absolute path of this program, "" if not known.
+	Program string
 	// Build is what --version tells.
 	Build Build
 	// MaskArgument blanks the bytes of argument arg from offset off on in
@@ -64,12 +66,22 @@ func OSEnv() Env {
 		CPUs:         runtime.NumCPU(),
 		PID:          os.Getpid(),
 		FS:           fsx.OS(),
+		Program:      executable(),
 		MaskArgument: maskArgument,
 		Signals:      true,
 		ErrTerminal:  isTerminal(os.Stderr.Fd()),
 		OutWidth:     terminalWidth(os.Stdout),
 		OpenTerminal: openTerminal,
 	}
+}
+
+// executable is where a server finds this program later.
+func executable() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 func effectiveUser() string {

@@ -83,7 +83,7 @@ func printGeneralHelp(w io.Writer, prog string, p compat.Profile) error {
 
 // printHelp writes the page of one command; ok is false if there is none.
 func printHelp(w io.Writer, prog, command string, p compat.Profile) (ok bool, err error) {
-	pages := helpPages(p)
+	pages := append(helpPages(p), ownPages()...)
 	i := slices.IndexFunc(pages, func(page helpPage) bool { return page.command == command })
 	if i < 0 {
 		return false, nil

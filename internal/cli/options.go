@@ -58,6 +58,8 @@ type options struct {
 	Password   string
 	RWTimeout  uint32 // seconds; 0 means the default of 120
 
+	WALFile walFileOptions
+
 	JSON     bool
 	Archive  bool
 	S3Status string
@@ -75,6 +77,17 @@ type targetOptions struct {
 	Timeline                        uint32
 	NewestTimeline                  bool
 	Immediate, Latest               bool
+}
+
+// walFileOptions are those of archive-push and archive-get. The C tool parses
+// and ignores them everywhere; so does every other command here.
+type walFileOptions struct {
+	Path, Name    string // %p and %f of the server
+	PrefetchDir   string
+	BatchSize     int32
+	Overwrite     bool
+	NoReadyRename bool
+	NoValidateWAL bool
 }
 
 // encryptionOptions are the hidden options of spec/cli.md §4.8.

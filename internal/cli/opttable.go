@@ -89,14 +89,13 @@ func commandLineOptions() []option {
 		{name: "rw-timeout", short: 't', arg: true, set: unsigned(func(o *options) *uint32 { return &o.RWTimeout })},
 		{name: "instance", arg: true, set: text(func(o *options) *string { return &o.Instance })},
 
-		// Inert: parsed for scripts written for PostgreSQL's tool.
-		{name: "wal-file-path", arg: true, set: text(nil)},
-		{name: "wal-file-name", arg: true, set: text(nil)},
-		{name: "overwrite", set: yes(nil)},
-		{name: "no-ready-rename", set: yes(nil)},
-		{name: "batch-size", arg: true, set: checkInt32},
-		{name: "prefetch-dir", arg: true, set: text(nil)},
-		{name: "no-validate-wal", set: yes(nil)},
+		{name: "wal-file-path", arg: true, set: text(func(o *options) *string { return &o.WALFile.Path })},
+		{name: "wal-file-name", arg: true, set: text(func(o *options) *string { return &o.WALFile.Name })},
+		{name: "overwrite", set: yes(func(o *options) *bool { return &o.WALFile.Overwrite })},
+		{name: "no-ready-rename", set: yes(func(o *options) *bool { return &o.WALFile.NoReadyRename })},
+		{name: "batch-size", arg: true, set: signed(func(o *options) *int32 { return &o.WALFile.BatchSize })},
+		{name: "prefetch-dir", arg: true, set: text(func(o *options) *string { return &o.WALFile.PrefetchDir })},
+		{name: "no-validate-wal", set: yes(func(o *options) *bool { return &o.WALFile.NoValidateWAL })},
 
 		{name: "format", arg: true, set: setFormat, again: lastWins},
 		{name: "archive", set: yes(func(o *options) *bool { return &o.Archive })},
@@ -130,12 +129,10 @@ func extensionOptions() []option {
 	}
 }
 
-// yes makes a setter for a flag. A nil field is an inert option.
+// yes makes a setter for a flag.
 func yes(field func(*options) *bool) setter {
 	return func(o *options, _ string) error {
-		if field != nil {
-			*field(o) = true
-		}
+		*field(o) = true
 		return nil
 	}
 }
@@ -143,7 +140,7 @@ func yes(field func(*options) *bool) setter {
 func text(field func(*options) *string) setter {
 	return func(o *options, value string) error {
 		s, err := optvalue.ParseString(value)
-		if err == nil && field != nil {
+		if err == nil {
 			*field(o) = s
 		}
 		return err
@@ -160,7 +157,12 @@ func unsigned(field func(*options) *uint32) setter {
 	}
 }
 
-func checkInt32(_ *options, value string) error {
-	_, err := optvalue.ParseInt32(value, optvalue.NoUnit)
-	return err
+func signed(field func(*options) *int32) setter {
+	return func(o *options, value string) error {
+		n, err := optvalue.ParseInt32(value, optvalue.NoUnit)
+		if err == nil {
+			*field(o) = n
+		}
+		return err
+	}
 }

@@ -36,6 +36,9 @@ func Run(args []string, streams Streams, env Env) int {
 		s.log.Log(logging.Error, errorText(*fault))
 		status = 1
 	}
+	if status != 0 && s.failure != 0 {
+		status = s.failure
+	}
 	s.audit()
 	return status
 }
@@ -55,6 +58,8 @@ type session struct {
 	// be opened.
 	fail     context.CancelCauseFunc
 	logFault atomic.Pointer[error]
+	// failure, if set, is the exit status instead of 1.
+	failure int
 	// succeeded says that a sub-command did its work.
 	succeeded bool
 }
@@ -165,6 +170,7 @@ func (s *session) commandTree() *cobra.Command {
 		initCommand(s), addInstanceCommand(s), delInstanceCommand(s),
 		setConfigCommand(s), setBackupCommand(s), showConfigCommand(s), showCommand(s),
 		backupCommand(s), restoreCommand(s), mergeCommand(s), deleteCommand(s), validateCommand(s),
+		archivePushCommand(s), archiveGetCommand(s),
 	)
 	return root
 }

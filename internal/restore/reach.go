@@ -210,12 +210,7 @@ func (r *run) damaged(ctx context.Context, f found) bool {
 	if err != nil {
 		return false
 	}
-	page := (f.end/wal.PageSize + 1) * wal.PageSize
-	if wal.SegmentNumber(page, a.opts.SegSize) != wal.SegmentNumber(f.end, a.opts.SegSize) {
-		return false
-	}
-	p, err := wal.NextRecord(ctx, a.source, a.opts, page)
-	return err == nil && p.Prev >= f.end
+	return wal.GoesOn(ctx, a.source, a.opts, f.end)
 }
 
 func (t Target) unreachable() *usererr.Error {

@@ -82,6 +82,21 @@ func (r *Reader) lastIn(ctx context.Context, start, stop LSN) (last Place, err e
 	return last, err
 }
 
+// GoesOn tells whether the segment that holds at has good records behind it,
+// although there is none at at: the place is damaged then, and not the end of
+// the log. Old content of a reused file does not count.
+func GoesOn(ctx context.Context, src Source, o ReaderOptions, at LSN) bool {
+	if o.SegSize == 0 {
+		o.SegSize = DefaultSegSize
+	}
+	page := (at/PageSize + 1) * PageSize
+	if SegmentNumber(page, o.SegSize) != SegmentNumber(at, o.SegSize) {
+		return false
+	}
+	p, err := NextRecord(ctx, src, o, page)
+	return err == nil && p.Prev >= at
+}
+
 func closeInto(r *Reader, err *error) {
 	if cerr := r.Close(); cerr != nil && *err == nil {
 		*err = cerr

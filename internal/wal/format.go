@@ -84,6 +84,20 @@ func PostgreSQL(major int) (Format, error) {
 	}, nil
 }
 
+// FormatOf finds the format by the magic of a page; ok is false for WAL of a
+// server that is not known.
+func FormatOf(magic uint16) (f Format, ok bool) {
+	if f = OpenGauss(); f.magic == magic {
+		return f, true
+	}
+	for major := 12; ; major++ {
+		f, err := PostgreSQL(major)
+		if err != nil || f.magic == magic {
+			return f, err == nil
+		}
+	}
+}
+
 // WithAnyMagic accepts every page magic of the same family, for servers newer
 // or older than the ones known here. The record layout must still fit.
 func (f Format) WithAnyMagic() Format {

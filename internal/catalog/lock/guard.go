@@ -65,8 +65,8 @@ func (l *Locker) flockDir(dir string, how int) (fsx.File, error) {
 	if _, ok := f.(syscall.Conn); !ok {
 		return nil, f.Close() // a test double, which has no flock
 	}
-	if err := flock(f, how); err != nil {
-		if errors.Is(err, errLocked) {
+	if err := fsx.Flock(f, how); err != nil {
+		if errors.Is(err, fsx.ErrFlocked) {
 			err = ErrHeld
 		}
 		return nil, errors.Join(err, f.Close())

@@ -31,37 +31,9 @@ func (osProcesses) self() int             { return os.Getpid() }
 func (osProcesses) parent() int           { return os.Getppid() }
 func (osProcesses) signal0(pid int) error { return unix.Kill(pid, 0) }
 
-// errLocked is returned by tryFlock when another open file has the flock.
-var errLocked = errors.New("file is flocked")
-
 // tryFlock takes the flock of f if the file system has one; it does not wait.
-func tryFlock(f fsx.File) error { return flock(f, unix.LOCK_EX) }
-
-func flock(f fsx.File, how int) error {
-	conn, ok := f.(syscall.Conn)
-	if !ok {
-		return nil // a test double
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var lockErr error
-	if err := raw.Control(func(fd uintptr) {
-		for {
-			lockErr = unix.Flock(int(fd), how|unix.LOCK_NB)
-			if !errors.Is(lockErr, unix.EINTR) {
-				return
-			}
-		}
-	}); err != nil {
-		return err
-	}
-	if errors.Is(lockErr, unix.EWOULDBLOCK) {
-		return errLocked
-	}
-	return nil // locked, or ENOLCK, EOPNOTSUPP: only the C protocol then
-}
+// Without one only the C protocol protects.
+func tryFlock(f fsx.File) error { return fsx.Flock(f, unix.LOCK_EX) }
 
 // ownFile tells whether the lock file belongs to the user we run as.
 func (l *Locker) ownFile(f fsx.File) bool {

@@ -193,14 +193,7 @@ func (l *Locker) drop(path string, f fsx.File) error {
 }
 
 // sameFile tells whether path still names the open file.
-func (l *Locker) sameFile(path string, f fsx.File) bool {
-	if _, ok := f.(syscall.Conn); !ok {
-		return true // a test double, which has no inodes
-	}
-	open, err1 := f.Stat()
-	named, err2 := l.fs.Lstat(path)
-	return err1 == nil && err2 == nil && os.SameFile(open, named)
-}
+func (l *Locker) sameFile(path string, f fsx.File) bool { return fsx.IsAt(l.fs, path, f) }
 
 // readPID reads the number at the start of a lock file.
 func readPID(path string, f fsx.File) (int, error) {

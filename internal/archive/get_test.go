@@ -1,0 +1,188 @@
+package archive_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gsprobackup/internal/archive"
+	"gsprobackup/internal/fsx"
+)
+
+func zip(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zw := gzip.NewWriter(&b)
+	if _, err := zw.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := zw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Whatever form a segment is stored in, by whomever; what is not there is
+// ErrNotArchived and nothing else.
+func TestGet(t *testing.T) {
+	data := recorded(t, pgFile+seg9)
+	for stored, content := range map[string][]byte{
+		seg9: data, seg9 + ".gz": zip(t, data), seg9 + ".partial": data, seg9 + ".partial.gz": zip(t, data),
+	} {
+		w := newWorld(t)
+		w.put(stored, content)
+		got, err := w.get(seg9)
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%s: %d bytes, %v", stored, len(got), err)
+		}
+		for _, name := range []string{segA, history, "00000002" + seg9[8:], seg9 + ".00000028.backup"} {
+			if _, err := w.get(name); !errors.Is(err, archive.ErrNotArchived) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if left := list(t, w.fs, w.source); left != "archive_status" {
+			t.Errorf("left over: %s", left)
+		}
+	}
+	w := newWorld(t)
+	w.put(history, []byte("1\t0/A00000\tx\n"))
+	if got, err := w.get(history); err != nil || string(got) != "1\t0/A00000\tx\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	wantText(t, func() error { _, err := w.get("../../x"); return err }(), "is not the name of a WAL file")
+}
+
+// What comes back is what went in.
+func TestGetWhatWasPushed(t *testing.T) {
+	for _, level := range []int{0, 1} {
+		w := newWorld(t)
+		for _, n := range []string{seg9, segA, segB} {
+			data := recorded(t, pgFile+n)
+			w.serve(n, data)
+			w.must(w.push(n, func(o *archive.PushOptions) { o.GzipLevel = level }))
+			got, err := w.get(n)
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%s: %v", n, err)
+			}
+		}
+	}
+	w := newWorld(t)
+	data := recorded(t, ogFile+"00000001000000000000005B")
+	w.serve("00000001000000000000005B", data)
+	w.must(w.push("00000001000000000000005B"))
+	if got, err := w.get("00000001000000000000005B"); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("openGauss: %v", err)
+	}
+}
+
+// A server takes a bad segment for the end of the log and opens with less than
+// there is. So it does not get one.
+func TestGetDamaged(t *testing.T) {
+	data := recorded(t, pgFile+seg9)
+	flipped := func(at int) []byte {
+		b := bytes.Clone(data)
+		b[at] ^= 0x10
+		return b
+	}
+	zipped := zip(t, data)
+	for _, tt := range []struct {
+		name, stored string
+		content      []byte
+		next         bool // the archive goes on
+		bad          bool
+	}{
+		{"half copied", seg9, data[:600000], false, true},
+		{"empty", seg9, nil, false, true},
+		{"cut gzip", seg9 + ".gz", zipped[:len(zipped)-9], false, true},
+		{"flipped gzip", seg9 + ".gz", append(bytes.Clone(zipped[:5000]), append([]byte{zipped[5000] ^ 1}, zipped[5001:]...)...), false, true},
+		{"record in the middle", seg9, flipped(300000), true, true},
+		{"record in the middle of the last segment", seg9, flipped(300000), false, true},
+		{"of another place", seg9, recorded(t, pgFile+segB), false, true},
+		{"the log ends here", seg9, append(bytes.Clone(data[:40*8192]), make([]byte, len(data)-40*8192)...), false, false},
+		{"the log ends here and goes on", seg9, append(bytes.Clone(data[:40*8192]), make([]byte, len(data)-40*8192)...), true, true},
+		{"the log ends in old content", seg9 + ".partial", append(bytes.Clone(data[:40*8192]), recorded(t, pgFile+segB)[40*8192:]...), true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put(tt.stored, tt.content)
+			if tt.next {
+				w.put(segA, recorded(t, pgFile+segA))
+			}
+			_, err := w.get(seg9)
+			if !tt.bad {
+				w.must(err)
+				return
+			}
+			wantText(t, err, `Archived WAL file "`+w.archived(tt.stored)+`" is damaged: `)
+			if tt.name == "record in the middle" {
+				if _, err := w.get(seg9, func(o *archive.GetOptions) { o.NoValidate = true }); err != nil {
+					t.Errorf("--no-validate-wal: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// Files without checks of their own have the checksum of the day they came.
+func TestGetChangedAtRest(t *testing.T) {
+	w := newWorld(t)
+	w.serve(history, []byte("1\t0/A00000\tx\n"))
+	w.must(w.push(history))
+	f, err := w.fs.OpenFile(w.archived(history), os.O_RDWR, 0)
+	w.must(err)
+	_, err = fsx.GetXattr(f, "user.gs_probackup.crc32c")
+	kept := err == nil // else this file system has no attributes
+	_, err = f.WriteAt([]byte("1\t0/B"), 0)
+	w.must(errors.Join(err, f.Close()))
+	if _, err = w.get(history); kept != (err != nil) {
+		t.Errorf("attributes kept: %v, error: %v", kept, err)
+	}
+	if kept {
+		wantText(t, err, "is damaged: its checksum is ")
+	}
+}
+
+// A catalog that is not there must not look like an archive that ends.
+func TestGetWithoutArchive(t *testing.T) {
+	w := newWorld(t)
+	w.must(os.Remove(w.inst.WALDir()))
+	_, err := w.get(seg9)
+	wantText(t, err, "WAL archive directory is not accessible")
+}
+
+func TestGetPrefetches(t *testing.T) {
+	w := newWorld(t)
+	all := map[string][]byte{}
+	for _, n := range []string{seg9, segA, segB} {
+		all[n] = recorded(t, pgFile+n)
+		w.put(n+".gz", zip(t, all[n]))
+	}
+	batch := func(o *archive.GetOptions) { o.Batch, o.Threads = 3, 2 }
+	dir := filepath.Join(w.source, "pbk_prefetch")
+	check := func(name, waiting string) {
+		t.Helper()
+		got, err := w.get(name, batch)
+		if err != nil || !bytes.Equal(got, all[name]) || list(t, w.fs, dir) != waiting {
+			t.Errorf("%s: %v, waiting: %s", name, err, list(t, w.fs, dir))
+		}
+	}
+	check(seg9, "A B")
+	w.must(os.Remove(w.archived(segA + ".gz"))) // it is not needed any more
+	check(segA, "B")
+	w.must(os.WriteFile(filepath.Join(dir, segB), all[segB][:1000], 0o600)) // lost in a crash
+	check(segB, "")
+	if _, err := w.get("00000001000000000000000C", batch); !errors.Is(err, archive.ErrNotArchived) {
+		t.Error(err)
+	}
+	// A damaged one is left to the call that asks for it.
+	w.put(segA, all[segA][:1000])
+	check(seg9, "B")
+	if len(w.events) == 0 {
+		t.Error("nothing told of the damaged segment")
+	}
+	_, err := w.get(segA, batch)
+	wantText(t, err, "is damaged")
+}

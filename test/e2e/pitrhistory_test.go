@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"gsprobackup/test/pgserver"
+	"gsprobackup/test/pgtest"
+)
+
+// step is one transaction of a history: what it did, and where it is in the
+// log. Steps are made one after the other, so the state after each is known
+// row by row.
+type moment struct {
+	account, delta int
+	xid            string
+	at             time.Time // of its commit, to the microsecond, UTC
+	before, after  uint64    // insert positions around the commit record
+	point          string    // restore point made right after it
+	aborted        string    // xid of a transaction rolled back before it
+}
+
+const pitrAccounts = 60
+
+// pitrHistory is a cluster whose archived WAL holds steps 1, 2, …; state k is
+// the one after step k.
+type pitrHistory struct {
+	t      testing.TB
+	server *pgtest.Server
+	cat    *catalog
+	rnd    *rand.Rand
+	seed   uint64
+	prefix string // of restore point names
+
+	moments []moment
+	backups []backupInfo
+}
+
+// archiving are the settings of a server that archives into a catalog which is
+// made later; the command comes with archiveTo.
+func archiving() map[string]string {
+	return map[string]string{
+		"archive_mode": "on", "archive_command": "false", "max_prepared_transactions": "5",
+		"track_commit_timestamp": "on", "wal_keep_segments": "0",
+	}
+}
+
+// newPITRHistory starts a cluster with segments of 1 MB that archives with
+// archive-push.
+func newPITRHistory(t testing.TB, major int, seed uint64, push ...string) *pitrHistory {
+	t.Helper()
+	settings := archiving()
+	if major >= 13 {
+		delete(settings, "wal_keep_segments")
+	}
+	s := pgtest.Start(t, pgtest.Config{Major: major, DataChecksums: true, WALSegSizeMB: 1, Settings: settings})
+	h := &pitrHistory{
+		t: t, server: s, cat: newCatalog(t, s), rnd: rand.New(rand.NewPCG(seed, uint64(major))), seed: seed, prefix: "rp",
+	}
+	archiveTo(t, s, h.cat, push...)
+	s.SQL(context.Background(), fmt.Sprintf(`
+CREATE TABLE journal (step int PRIMARY KEY, account int NOT NULL, delta int NOT NULL);
+CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL, filler text NOT NULL);
+INSERT INTO accounts SELECT i, 0, repeat('x', 80) FROM generate_series(1, %d) i;
+CHECKPOINT`, pitrAccounts))
+	return h
+}
+
+// archiveTo lets a server archive into a catalog.
+func archiveTo(t testing.TB, s *pgtest.Server, c *catalog, push ...string) {
+	t.Helper()
+	words := append([]string{toolPath, "archive-push", "-B", c.dir, "--instance", c.instance,
+		"--wal-file-path=%p", "--wal-file-name=%f"}, push...)
+	ctx := context.Background()
+	s.SQL(ctx, "ALTER SYSTEM SET archive_command = '"+strings.Join(words, " ")+"'")
+	s.SQL(ctx, "SELECT pg_reload_conf()")
+}
+
+// write makes n steps.
+func (h *pitrHistory) write(n int) {
+	h.t.Helper()
+	ctx := context.Background()
+	conn, err := h.server.Connect(ctx, "postgres")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for range n {
+		h.step(ctx, conn)
+	}
+}
+
+// step commits one transaction: plain, with a rolled-back savepoint, or
+// prepared first and committed from another one.
+func (h *pitrHistory) step(ctx context.Context, conn *pgconn.PgConn) {
+	h.t.Helper()
+	query := func(sql string) [][]string {
+		h.t.Helper()
+		rows, err := pgserver.Query(ctx, conn, sql)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return rows
+	}
+	one := func(sql string) string { h.t.Helper(); return query(sql)[0][0] }
+	const xid, position = "SELECT txid_current() & 4294967295", "SELECT pg_current_wal_insert_lsn()"
+	k := len(h.moments) + 1
+	m := moment{account: h.rnd.IntN(pitrAccounts) + 1, delta: h.rnd.IntN(2001) - 1000, point: h.prefix + strconv.Itoa(k)}
+	if h.rnd.IntN(3) == 0 {
+		m.aborted = one("BEGIN; UPDATE accounts SET balance = -1; " + xid)
+		query("ROLLBACK")
+	}
+	query(fmt.Sprintf("BEGIN; UPDATE accounts SET balance = balance + %d WHERE id = %d; INSERT INTO journal VALUES (%d, %d, %d)",
+		m.delta, m.account, k, m.account, m.delta))
+	if h.rnd.IntN(4) == 0 {
+		query("SAVEPOINT s; DELETE FROM journal; ROLLBACK TO s; SAVEPOINT s2; UPDATE accounts SET filler = filler WHERE id = 1; RELEASE s2")
+	}
+	m.xid = one(xid)
+	commit := "COMMIT"
+	if h.rnd.IntN(4) == 0 {
+		query("PREPARE TRANSACTION 'step'")
+		commit = "COMMIT PREPARED 'step'"
+	}
+	m.before = lsn(h.t, one(position))
+	query(commit)
+	m.after = lsn(h.t, one(position))
+	query("SELECT pg_create_restore_point('" + m.point + "')")
+	micros, err := strconv.ParseInt(one("SELECT (extract(epoch FROM date_trunc('second', t)))::bigint * 1000000 + extract(microseconds FROM t)::bigint % 1000000 FROM pg_xact_commit_timestamp('"+m.xid+"'::xid) t"), 10, 64)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	m.at = time.UnixMicro(micros).UTC()
+	h.moments = append(h.moments, m)
+	switch h.rnd.IntN(12) {
+	case 0:
+		query("SELECT pg_switch_wal()")
+	case 1:
+		query("CHECKPOINT")
+	}
+}
+
+// backup takes a backup, FULL or an increment, while steps go on.
+func (h *pitrHistory) backup(args []string) {
+	h.t.Helper()
+	done := make(chan struct{})
+	stop := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			h.write(1)
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	h.cat.ok(args...)
+	close(stop)
+	<-done
+	h.backups = append(h.backups, h.cat.newest())
+}
+
+// seal ends the segment and waits until everything is archived.
+func (h *pitrHistory) seal() {
+	h.t.Helper()
+	waitArchived(h.t, h.server)
+}
+
+// waitArchived switches the segment and waits until the one before is archived.
+func waitArchived(t testing.TB, s *pgtest.Server) {
+	t.Helper()
+	ctx := context.Background()
+	last := s.SQL(ctx, "SELECT pg_walfile_name(pg_switch_wal())")[0][0]
+	deadline := time.Now().Add(time.Minute)
+	for {
+		rows := s.SQL(ctx, "SELECT coalesce(last_archived_wal, ''), coalesce(last_failed_wal, '') FROM pg_stat_archiver")
+		if name := rows[0][0]; len(name) >= 24 && name[:24] >= last && !strings.HasSuffix(name, ".history") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("segment %s is not archived: %v\nserver log:\n%s", last, rows, s.LogTail(4000))
+		}
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // polls a server, bounded by a deadline
+	}
+}
+
+// inBackup is the state at the end of a backup.
+func (h *pitrHistory) inBackup(b backupInfo) int {
+	stop, k := lsn(h.t, b.StopLSN), 0
+	for i, m := range h.moments {
+		if m.after <= stop {
+			k = i + 1
+		}
+	}
+	return k
+}
+
+// check wants the server to be in state k, row by row.
+func (h *pitrHistory) check(t testing.TB, s *pgtest.Server, k int) {
+	t.Helper()
+	ctx := context.Background()
+	balances := make([]int, pitrAccounts)
+	var journal []string
+	for i, m := range h.moments[:k] {
+		balances[m.account-1] += m.delta
+		journal = append(journal, fmt.Sprint(i+1, m.account, m.delta))
+	}
+	got := s.SQL(ctx, "SELECT step, account, delta FROM journal ORDER BY step")
+	if len(got) != k {
+		t.Errorf("%d steps restored, want %d", len(got), k)
+		return
+	}
+	for i, row := range got {
+		if strings.Join(row, " ") != journal[i] {
+			t.Fatalf("step %v, want %s", row, journal[i])
+		}
+	}
+	for i, row := range s.SQL(ctx, "SELECT balance, filler FROM accounts ORDER BY id") {
+		if row[0] != strconv.Itoa(balances[i]) || row[1] != strings.Repeat("x", 80) {
+			t.Fatalf("account %d: %v, want %d", i+1, row, balances[i])
+		}
+	}
+}
