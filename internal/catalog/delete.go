@@ -53,10 +53,10 @@ func (i *Instance) DeleteBackup(ctx context.Context, b *Backup) error {
 	return nil
 }
 
-// MarkDeleting sets a backup's status to DELETING, durably. From then on no
-// tool takes it for a good one.
+// MarkDeleting sets a backup's status to DELETING, durably, if it is not that.
+// From then on no tool takes it for a good one.
 func (i *Instance) MarkDeleting(b *Backup) error {
-	if b.Unreadable || b.Mode == ModeInvalid {
+	if b.Unreadable || b.Mode == ModeInvalid || b.Status == StatusDeleting {
 		return nil
 	}
 	if err := i.SetStatus(b, StatusDeleting); err != nil {

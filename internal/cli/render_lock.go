@@ -15,6 +15,12 @@ func renderLock(c *console, e event.Event) bool {
 		c.warn("Process %d which used backup %s no longer exists", e.PID, e.Backup)
 	case lock.ProcessForeign:
 		c.warn("Failed to send signal 0 to a process %d, this may be a kernal process", e.PID)
+	case lock.Torn:
+		if e.Text == "" {
+			c.warn("Lock file \"%s\" is empty", e.Path)
+		} else {
+			c.warn("Bogus data in lock file \"%s\": \"%s\"", e.Path, e.Text)
+		}
 	case lock.InUse:
 		c.warn("Backup %s is the parent of a backup that is being taken", e.Backup)
 	case lock.SharedProcessAlive:

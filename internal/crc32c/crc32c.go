@@ -1,13 +1,14 @@
 // Package crc32c computes the CRC-32C (Castagnoli) sums of the backup format.
 //
 // It owns the running sum, the sum of long runs of zeros without touching
-// them (holes of sparse files) and the joining of two sums (parts of a file
-// summed by different workers). Values are the finished ones of
+// them (holes of sparse files), the joining of two sums (parts of a file
+// summed by different workers) and the sum after a part was replaced (a stored
+// file patched by a merge). Values are the finished ones of
 // spec/formats.md ("123456789" gives E3069283); the sum of nothing is 0.
 //
 // A CRC register of 32 bits is a polynomial over GF(2) modulo the Castagnoli
 // polynomial, and appending n zero bytes multiplies it by x^(8n). That power
-// is found by repeated squaring, so Zeros and Combine cost O(log n).
+// is found by repeated squaring, so Zeros, Combine and Replace cost O(log n).
 package crc32c
 
 import "hash/crc32"
@@ -42,6 +43,14 @@ func Combine(a, b uint32, lenB int64) uint32 {
 		return a
 	}
 	return mul(power(lenB), a) ^ b
+}
+
+// Replace returns the sum of some bytes after a part of them was replaced by
+// another of the same length. was and is are the sums of the part, after is
+// the number of bytes behind it.
+func Replace(sum, was, is uint32, after int64) uint32 {
+	// Sums are linear but for what the length adds, which cancels out.
+	return sum ^ mul(power(after), was^is)
 }
 
 // power is x^(8n) modulo the polynomial.

@@ -64,6 +64,19 @@ func TestCombineProperty(t *testing.T) {
 	})
 }
 
+func TestReplaceProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		before := rapid.SliceOf(rapid.Byte()).Draw(t, "before")
+		was := rapid.SliceOf(rapid.Byte()).Draw(t, "was")
+		is := rapid.SliceOfN(rapid.Byte(), len(was), len(was)).Draw(t, "is")
+		after := rapid.SliceOf(rapid.Byte()).Draw(t, "after")
+		sum := func(part []byte) uint32 { return Update(Update(Sum(before), part), after) }
+		if got := Replace(sum(was), Sum(was), Sum(is), int64(len(after))); got != sum(is) {
+			t.Fatalf("Replace = %08X, want %08X", got, sum(is))
+		}
+	})
+}
+
 func BenchmarkZeros16MiB(b *testing.B) {
 	for b.Loop() {
 		Zeros(1, 16<<20)

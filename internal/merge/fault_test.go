@@ -2,12 +2,13 @@ package merge_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,6 +16,8 @@ import (
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/catalog/lock"
+	"gsprobackup/internal/fsx/crashfs"
 	"gsprobackup/internal/fsx/faultfs"
 	"gsprobackup/test/golden"
 )
@@ -62,7 +65,7 @@ func (w *world) few(want func(e *catalog.Entry) bool) {
 	}
 }
 
-// smallChain is a chain of three with a handful of files.
+// smallChain is a chain of four with a handful of files.
 func smallChain(t testing.TB) *world {
 	w := newWorld(t, golden.Mixed)
 	w.cut = true
@@ -71,77 +74,165 @@ func smallChain(t testing.TB) *world {
 	return w
 }
 
-// Whatever step fails, or is the last one of a killed process: before the
-// chain says MERGING all its members are as they were, and another run brings
-// the result that an undisturbed one would have, with nothing left over.
+// disturbed are the chains that are merged in these tests: one of a single
+// algorithm, none, whose large file is patched, and one of two.
+var disturbed = []struct {
+	last    string
+	members []string
+	rest    string // the backups that are left when all is done
+}{
+	{"TOWAGJ", []string{"TOWAGE", "TOWAGJ"}, "TOWAGJ FULL OK, TOWAGN PTRACK OK, TOWAGR PTRACK OK"},
+	{"TOWAGN", []string{"TOWAGE", "TOWAGJ", "TOWAGN"}, "TOWAGN FULL OK, TOWAGR PTRACK OK"},
+}
+
+// Whatever step fails, or is the last one before the process or the machine
+// dies: before the chain says MERGING all its members are as they were, and
+// another run brings the result that an undisturbed one would have, with
+// nothing left over.
 func TestFailAtEveryStep(t *testing.T) {
-	last := "TOWAGN"
 	template := smallChain(t)
-	want := template.chain(last)
-	for _, tt := range []struct {
-		name          string
-		fault         faultfs.Fault
-		first, stride int
-	}{
-		{"kill", faultfs.Fault{Sticky: true, Err: errKilled}, 3, 13},
-		{"ENOSPC", faultfs.Fault{Err: unix.ENOSPC}, 5, 37},
-		{"EIO", faultfs.Fault{Err: unix.EIO}, 7, 41},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			fault := tt.fault
-			if *allSteps {
-				tt.first, tt.stride = 1, 1
-			}
-			for n := tt.first; ; n += tt.stride {
-				w := template.clone(t)
-				faulty := faultfs.New(w.fs)
-				w.fs = faulty
-				fault.Nth = n
-				faulty.Inject(fault)
-				err := w.merge(last)
-				steps := len(faulty.Ops())
-				w.fs = lazy{w.m.FS()}
-				if steps < n {
-					if err != nil {
-						t.Fatal(err)
+	start := template.memory()
+	for _, room := range []string{"", " without room"} {
+		for _, chain := range disturbed {
+			want := template.chain(chain.last)
+			for _, tt := range []struct {
+				name   string
+				fault  faultfs.Fault
+				stride int
+			}{
+				{"crash", faultfs.Fault{Sticky: true, Err: crashfs.ErrCrashed}, 7},
+				{"kill", faultfs.Fault{Sticky: true, Err: errKilled}, 11},
+				{"ENOSPC", faultfs.Fault{Err: unix.ENOSPC}, 13},
+				{"EIO", faultfs.Fault{Err: unix.EIO}, 17},
+			} {
+				t.Run(tt.name+" "+chain.last+room, func(t *testing.T) {
+					t.Parallel()
+					stride := tt.stride
+					if *allSteps {
+						stride = 1
 					}
-					t.Logf("%d steps", steps)
-					return
-				}
-				op := faulty.Ops()[n-1]
-				states := w.statuses()
-				// Some steps may fail: a directory that is there, the mark
-				// on a backup that is deleted.
-				if err == nil && !strings.Contains(states, "TOWAGN FULL OK") {
-					t.Errorf("step %d %s: not noticed", n, op)
-				}
-				if !strings.Contains(states, "TOWAGE FULL MERG") && !strings.Contains(states, "TOWAGN FULL") {
-					for _, id := range []string{"TOWAGE", "TOWAGJ", "TOWAGN"} {
-						if !strings.Contains(states, id+" FULL OK") && !strings.Contains(states, id+" PTRACK OK") {
-							t.Errorf("step %d %s: %s", n, op, states)
+					fault := tt.fault
+					for n := 1 + rand.IntN(stride); ; n += stride {
+						mem := start.AfterCrash(crashfs.Best)
+						faulty := faultfs.New(mem)
+						w := template.on(t, faulty)
+						if room != "" {
+							w.fs = noRoom{faulty, tightRoom(t, template.on(t, mem.AfterCrash(crashfs.Best)), chain.last)}
+						}
+						fault.Nth = n
+						faulty.Inject(fault)
+						err := w.merge(chain.last)
+						ops := faulty.Ops()
+						if len(ops) < n {
+							if err != nil {
+								t.Fatal(err)
+							}
+							t.Logf("%d steps", len(ops))
+							return
+						}
+						what := fmt.Sprintf("step %d of %s", n, ops[n-1])
+						after := []*crashfs.FS{mem}
+						if tt.name == "crash" {
+							after = []*crashfs.FS{
+								mem.AfterCrash(crashfs.Worst), mem.AfterCrash(crashfs.Best),
+								mem.AfterCrash(rand.New(rand.NewPCG(uint64(n), 0)).IntN),
+							}
+						}
+						for _, f := range after {
+							w := template.on(t, f)
+							w.recover(what, chain.members, err != nil, want)
+							if got := w.statuses(); got != chain.rest {
+								t.Errorf("after the rerun %s", got)
+							}
+							if t.Failed() {
+								t.Fatal(what)
+							}
 						}
 					}
-					diff(t, w.chain(last), want)
-				}
-				for _, id := range []string{"TOWAGE", "TOWAGJ", "TOWAGN"} {
-					// A dead process' lock is the business of package lock;
-					// here its process lives.
-					_ = os.Remove(w.path(id, "backup.pid"))
-				}
-				if !strings.Contains(states, "TOWAGN FULL OK") {
-					if err := w.merge(last); err != nil {
-						t.Fatalf("step %d %s: %s: rerun: %v", n, op, states, err)
-					}
-				}
-				if got := w.statuses(); got != "TOWAGN FULL OK, TOWAGR PTRACK OK" {
-					t.Fatalf("step %d %s: after the rerun %s", n, op, got)
-				}
-				w.sound(last, want)
-				if t.Failed() {
-					t.Fatalf("step %d %s: %v, was %s", n, op, errors.Unwrap(err), states)
-				}
+				})
 			}
-		})
+		}
 	}
+}
+
+// A file of which little has changed is patched where it is, also when it has
+// grown, but not while somebody keeps it under another name.
+func TestPatch(t *testing.T) {
+	const file = "/database/base/16384/16394"
+	for _, linked := range []bool{false, true} {
+		w := smallChain(t)
+		want := w.chain("TOWAGJ")
+		full := w.c.BackupDir("TOWAGE") + file
+		if linked {
+			w.must(w.fs.Link(full, "/home/omm/copy"))
+		}
+		before, err := w.fs.Lstat(full)
+		w.must(err)
+		faulty := faultfs.New(w.fs)
+		w.fs = faulty
+		w.must(w.merge("TOWAGJ"))
+		after, err := w.fs.Lstat(w.c.BackupDir("TOWAGJ") + file)
+		w.must(err)
+		written := int64(0)
+		for _, op := range faulty.Ops() {
+			if strings.Contains(op.Path, file) && op.Kind == faultfs.Write {
+				written += op.Len
+			}
+		}
+		if same := os.SameFile(before, after); same == linked {
+			t.Errorf("linked %t, the same file %t", linked, same)
+		}
+		if little := written < after.Size()/2; written == 0 || little == linked {
+			t.Errorf("linked %t: %d of %d bytes written", linked, written, after.Size())
+		}
+		w.sound("TOWAGJ", want)
+	}
+}
+
+// recover looks at what a disturbed merge has left and finishes it.
+func (w *world) recover(what string, members []string, noticed bool, want string) {
+	w.t.Helper()
+	states := w.statuses()
+	last := members[len(members)-1]
+	done := strings.Contains(states, last+" FULL OK")
+	// Some steps may fail: a directory that is there, the mark on a backup
+	// that is deleted.
+	if !noticed && !done {
+		w.t.Errorf("%s: not noticed", what)
+	}
+	if strings.HasPrefix(states, members[0]+" FULL OK") {
+		// Not begun: all are whole.
+		diff(w.t, w.chain(last), want)
+		for _, id := range members {
+			if !strings.Contains(states, id+" FULL OK") && !strings.Contains(states, id+" PTRACK OK") && !strings.Contains(states, id+" PTRACK MERGING") {
+				w.t.Errorf("%s: %s", what, states)
+			}
+		}
+	}
+	if !done {
+		if err := w.merge(last); err != nil {
+			w.t.Fatalf("%s: %s: rerun: %v", what, states, err)
+		}
+	}
+	for _, id := range members { // a dead process' lock is the business of package lock; here its process lives
+		_ = w.fs.Remove(w.c.BackupDir(id) + "/" + lock.FileName)
+	}
+	w.sound(last, want)
+}
+
+// tightRoom is the least room with which a merge begins.
+func tightRoom(t testing.TB, w *world, last string) int64 {
+	t.Helper()
+	w.fs = noRoom{w.fs, 1}
+	err := w.merge(last)
+	if err == nil || !strings.HasPrefix(w.statuses(), "TOWAGE FULL OK") {
+		t.Fatalf("%v, %s", err, w.statuses())
+	}
+	_, text, _ := strings.Cut(err.Error(), "to merge: ")
+	text, _, _ = strings.Cut(text, " ")
+	room, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return room
 }

@@ -161,7 +161,7 @@ func (w *work) mergeFiles(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	committer := make(chan error, 1)
 	go func() {
-		err := w.stage.collect(results)
+		err := w.stage.collect(ctx, results)
 		if err != nil {
 			close(stop)
 			for range results { // let the workers end
@@ -196,7 +196,7 @@ func (w *work) mergeFiles(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.stage.commit()
+	return w.stage.commit(ctx)
 }
 
 // mark says of the whole chain that it is being merged, the FULL first.
@@ -274,6 +274,9 @@ func (w *work) checkSpace() error {
 
 // estimate is at least about what a new file will take.
 func (w *work) estimate(e *catalog.Entry) int64 {
+	if w.mayPatch(e) { // what it grows by
+		return int64(e.NBlocks-w.fullMember().find(e).NBlocks) * frameSize
+	}
 	sum := int64(0)
 	for _, m := range w.members {
 		if x := m.find(e); x != nil {

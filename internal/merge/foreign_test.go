@@ -1,12 +1,11 @@
 package merge_test
 
 import (
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/fsx/crashfs"
 	"gsprobackup/internal/fsx/faultfs"
 )
 
@@ -28,35 +27,21 @@ func TestFinishForeignMerge(t *testing.T) {
 	last := "TOWAGN"
 	template := smallChain(t)
 	want := template.chain(last)
-	// The least room with which a merge begins.
-	w := template.clone(t)
-	w.fs = noRoom{w.fs, 1}
-	err := w.merge(last)
-	if err == nil || !strings.HasPrefix(w.statuses(), "TOWAGE FULL OK") {
-		t.Fatalf("%v, %s", err, w.statuses())
-	}
-	_, text, _ := strings.Cut(err.Error(), "to merge: ")
-	text, _, _ = strings.Cut(text, " ")
-	room, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	start := template.memory()
+	room := tightRoom(t, template.on(t, start.AfterCrash(crashfs.Best)), last)
 	finished := 0
 	for n := 40; n < 1000; n += 29 {
-		w := template.clone(t)
-		faulty := faultfs.New(noRoom{w.fs, room})
-		w.fs = faulty
+		mem := start.AfterCrash(crashfs.Best)
+		faulty := faultfs.New(noRoom{mem, room})
+		w := template.on(t, faulty)
 		faulty.FailFrom(n, errKilled)
 		err := w.merge(last)
-		w.fs = lazy{w.m.FS()}
+		w.fs = mem
 		if err == nil {
 			break
 		}
-		for _, id := range []string{"TOWAGE", "TOWAGJ", "TOWAGN"} {
-			_ = os.Remove(w.path(id, "backup.pid"))
-		}
-		_ = os.Remove(w.path("TOWAGE", "merge_journal"))
-		_ = os.Remove(w.path("TOWAGE", "page_header_map_tmp"))
+		_ = mem.Remove(w.c.BackupDir("TOWAGE") + "/merge_journal")
+		_ = mem.Remove(w.c.BackupDir("TOWAGE") + "/page_header_map_tmp")
 		states := w.statuses()
 		if !strings.Contains(states, "TOWAGE FULL MERGING") {
 			continue

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"gsprobackup/internal/fsx"
 	"gsprobackup/test/golden"
 )
 
@@ -18,9 +19,9 @@ func TestSameAsC(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, golden.Mixed)
 	w.must(w.merge("TOWAGR"))
-	got := content(t, w.path("TOWAGR", ""))
+	got := content(t, w.fs, w.c.BackupDir("TOWAGR"))
 	if dir := os.Getenv("MERGED_02C"); dir != "" { // makes the file anew
-		w.must(os.WriteFile(merged02c, []byte(only(content(t, dir), got)), 0o644))
+		w.must(os.WriteFile(merged02c, []byte(only(content(t, fsx.OS(), dir), got)), 0o644))
 	}
 	want, err := os.ReadFile(merged02c)
 	w.must(err)

@@ -18,11 +18,16 @@ import (
 // journalName is a file in the FULL's directory that the C tool does not
 // know:
 //
-//	gs_probackup merge 1 FULL DEST CRC\n    CRC is that of DEST's list
-//	one line of a content list per file of the result that is durable
+//	gs_probackup merge 2 FULL DEST CRC\n    CRC is that of DEST's list
+//	one line of a content list per file of the result that is durable, with
+//	patch\n                               before it for a file that is in the
+//	                                      FULL, once it has been patched
 //
 // A line that does not parse ends it: it was being written.
 const journalName = "merge_journal"
+
+// patchMark is the line before that of a file to be patched.
+const patchMark = "patch\n"
 
 // maxJournal is more than the list of any backup.
 const maxJournal = 4 << 30
@@ -32,7 +37,7 @@ func (w *work) journalPath() string { return filepath.Join(w.full.Dir, journalNa
 // journalHead tells merges apart. An older merge of the same FULL has another
 // destination or another FULL.
 func (w *work) journalHead() []byte {
-	return fmt.Appendf(nil, "gs_probackup merge 1 %s %s %d\n", w.full.ID, w.result, w.dest.ContentCRC)
+	return fmt.Appendf(nil, "gs_probackup merge 2 %s %s %d\n", w.full.ID, w.result, w.dest.ContentCRC)
 }
 
 // writeJournal starts the journal with what is known to be done.
@@ -44,7 +49,7 @@ func (s *stage) writeJournal() error {
 		lines := contentlist.NewWriter(dst)
 		for i := range s.destMember().entries {
 			if e := s.done[keyOf(&s.destMember().entries[i])]; e != nil {
-				if err := lines.Write(e); err != nil {
+				if err := s.noteFile(dst, lines, e, slices.Contains(s.patches, e)); err != nil {
 					return err
 				}
 			}
@@ -57,23 +62,42 @@ func (s *stage) writeJournal() error {
 	return nil
 }
 
+// noteFile writes what the journal has of a file.
+func (s *stage) noteFile(journal io.Writer, lines *contentlist.Writer, e *catalog.Entry, patch bool) error {
+	if patch {
+		if _, err := io.WriteString(journal, patchMark); err != nil {
+			return fmt.Errorf("write merge journal: %w", err)
+		}
+	}
+	if err := lines.Write(e); err != nil {
+		return fmt.Errorf("write merge journal: %w", err)
+	}
+	return nil
+}
+
+// noted is a file in a journal.
+type noted struct {
+	entry catalog.Entry
+	patch bool
+}
+
 // resume finds out what an earlier run has done. Without a journal that
 // agrees with the files, a FULL that says MERGING is foreign.
 func (w *work) resume() error {
-	w.stage = &stage{work: w, done: map[fileKey]*catalog.Entry{}}
-	entries, err := w.readJournal()
+	w.stage = newStage(w)
+	files, err := w.readJournal()
 	if err != nil {
 		return err
 	}
-	agrees, err := w.adopt(entries)
+	agrees, err := w.adopt(files)
 	if err != nil {
 		return err
 	}
 	merging := w.full.Status == catalog.StatusMerging
 	if !agrees {
-		w.stage = &stage{work: w, done: map[fileKey]*catalog.Entry{}}
+		w.stage = newStage(w)
 	}
-	if merging && (!agrees || entries == nil) {
+	if merging && (!agrees || files == nil) {
 		full := w.fullMember()
 		full.foreign, full.mixed = true, w.outputAlgorithm
 	}
@@ -84,7 +108,7 @@ func (w *work) resume() error {
 
 // readJournal returns the noted files; nil if there is no journal of this
 // merge.
-func (w *work) readJournal() ([]catalog.Entry, error) {
+func (w *work) readJournal() ([]noted, error) {
 	raw, err := fsx.ReadFile(w.deps.FS, w.journalPath(), maxJournal)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -96,21 +120,29 @@ func (w *work) readJournal() ([]catalog.Entry, error) {
 	if !ok {
 		return nil, nil
 	}
-	lines = lines[:bytes.LastIndexByte(lines, '\n')+1]
-	r := contentlist.NewReader(bytes.NewReader(lines))
-	entries := []catalog.Entry{}
-	for {
-		e, err := r.Next()
-		if err != nil { // the end, or a line that was being written
-			return entries, nil //nolint:nilerr // see journalName
+	files := []noted{}
+	patch := false
+	var plain bytes.Buffer
+	r := contentlist.NewReader(&plain)
+	for line := range bytes.Lines(lines) {
+		if string(line) == patchMark {
+			patch = true
+			continue
 		}
-		entries = append(entries, e)
+		plain.Write(line)
+		e, err := r.Next()
+		if err != nil || line[len(line)-1] != '\n' { // it was being written
+			return files, nil //nolint:nilerr // see journalName
+		}
+		files = append(files, noted{e, patch})
+		patch = false
 	}
+	return files, nil
 }
 
 // adopt compares noted files with what is there. It is false when somebody
 // else has been at work since.
-func (w *work) adopt(entries []catalog.Entry) (bool, error) {
+func (w *work) adopt(files []noted) (bool, error) {
 	arrays, renamed, err := w.openNewMap()
 	if err != nil {
 		return false, err
@@ -118,12 +150,12 @@ func (w *work) adopt(entries []catalog.Entry) (bool, error) {
 	if arrays != nil {
 		defer arrays.Close() // read only
 	}
-	for i := range entries {
-		e := &entries[i]
+	for i := range files {
+		e := &files[i].entry
 		if w.destMember().find(e) == nil {
 			return false, nil
 		}
-		if ok, err := w.adoptFile(e); !ok || err != nil {
+		if ok, err := w.adoptFile(e, files[i].patch); !ok || err != nil {
 			return false, err
 		}
 		if e.NHeaders > 0 {
@@ -137,7 +169,7 @@ func (w *work) adopt(entries []catalog.Entry) (bool, error) {
 		w.stage.done[keyOf(e)] = e
 	}
 	// Only when all files have their names the map gets its own.
-	if renamed && entries != nil {
+	if renamed && files != nil {
 		if len(w.stage.done) == w.total && w.full.Status == catalog.StatusMerging {
 			w.stage.mapDone = true
 		} else {
@@ -168,9 +200,12 @@ func (w *work) openNewMap() (f fsx.File, renamed bool, err error) {
 }
 
 // adoptFile looks for a noted file under its old or its new name.
-func (w *work) adoptFile(e *catalog.Entry) (bool, error) {
+func (w *work) adoptFile(e *catalog.Entry, patch bool) (bool, error) {
 	if e.Size <= 0 {
 		return true, nil
+	}
+	if patch {
+		return w.adoptPatch(e)
 	}
 	size, there, err := exists(w.deps.FS, w.temp(e))
 	if err != nil {
@@ -190,4 +225,16 @@ func (w *work) adoptFile(e *catalog.Entry) (bool, error) {
 	// Nothing was given a name yet: it is a file that is kept.
 	old := w.fullMember().find(e)
 	return old != nil && old.Size == e.Size && old.CRC == e.CRC, nil
+}
+
+// adoptPatch takes over a patch that may have been made, not at all or in
+// part. It is made again unless all were.
+func (w *work) adoptPatch(e *catalog.Entry) (bool, error) {
+	old := w.fullMember().find(e)
+	size, there, err := exists(w.deps.FS, w.final(e))
+	if err != nil || !there || old == nil || !old.IsDatafile || size < old.Size || size > e.Size {
+		return false, err
+	}
+	w.stage.patches = append(w.stage.patches, e)
+	return true, nil
 }

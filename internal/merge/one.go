@@ -22,23 +22,28 @@ type staged struct {
 	headers []blockfile.Header
 	raw     []byte // or the array as it was
 	temp    bool   // there is a new file
+	patch   bool   // the FULL's file is to be patched
 }
 
 // worker merges files one by one.
 func (w *work) worker(ctx context.Context, items <-chan *catalog.Entry, results chan<- staged) error {
-	p := pageMerge{
-		rules: w.rules, level: w.dest.CompressLevel,
-		codecs: new(compress.Set), page: make([]byte, blockfile.PageSize),
-	}
+	p := w.newPageMerge()
 	buf := make([]byte, readRun)
 	for e := range items {
-		s, err := w.one(ctx, e, &p, buf)
+		s, err := w.one(ctx, e, p, buf)
 		if err != nil {
 			return fmt.Errorf("merge file %s: %w", e.Path, err)
 		}
 		results <- s
 	}
 	return nil
+}
+
+func (w *work) newPageMerge() *pageMerge {
+	return &pageMerge{
+		rules: w.rules, level: w.dest.CompressLevel,
+		codecs: new(compress.Set), page: make([]byte, blockfile.PageSize),
+	}
 }
 
 func (w *work) one(ctx context.Context, e *catalog.Entry, p *pageMerge, buf []byte) (staged, error) {
@@ -49,6 +54,10 @@ func (w *work) one(ctx context.Context, e *catalog.Entry, p *pageMerge, buf []by
 		return w.plain(ctx, e, buf)
 	case w.keeps(e):
 		return w.keep(e)
+	case w.mayPatch(e):
+		if s, ok, err := w.planPatch(ctx, e, p); ok || err != nil {
+			return s, err
+		}
 	}
 	return w.pages(ctx, e, p)
 }
@@ -98,16 +107,19 @@ func (w *work) keep(e *catalog.Entry) (staged, error) {
 	return s, nil
 }
 
-// pages merges a data file.
-func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s staged, err error) {
-	s.entry = blank(e)
-	p.entry, p.alg = e, w.outputAlgorithm(e)
+// aim prepares p for a data file of the destination.
+func (w *work) aim(e *catalog.Entry, p *pageMerge) {
+	p.entry, p.alg, p.border = e, w.outputAlgorithm(e), noLimit
 	seg := w.segment
 	if e.Compressed != nil {
 		seg = pgdata.CompressedSegBlocks
 	}
 	p.first = uint32(e.Segno) * seg
-	defer func() { err = errors.Join(err, p.close()) }()
+}
+
+// gather collects the sources of a data file, newest first, and gives each
+// block to one of them.
+func (w *work) gather(e *catalog.Entry, p *pageMerge, open func(*member, *catalog.Entry) (*source, error)) error {
 	limit := uint32(noLimit)
 	for i := len(w.members) - 1; i >= 0 && limit > 0; i-- {
 		m := w.members[i]
@@ -116,9 +128,9 @@ func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s sta
 			break // what older backups have by this name is another file
 		}
 		if x.Size > 0 {
-			src, err := m.open(x)
+			src, err := open(m, x)
 			if err != nil {
-				return s, err
+				return err
 			}
 			src.limit = limit
 			p.sources = append(p.sources, src)
@@ -127,7 +139,15 @@ func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s sta
 			limit = min(limit, uint32(x.NBlocks))
 		}
 	}
-	if err := p.own(); err != nil {
+	return p.own()
+}
+
+// pages merges a data file into a new one.
+func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s staged, err error) {
+	s.entry = blank(e)
+	w.aim(e, p)
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := w.gather(e, p, (*member).open); err != nil {
 		return s, err
 	}
 	if len(p.owner) == 0 {
@@ -135,7 +155,9 @@ func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s sta
 		return s, nil
 	}
 	p.w = blockfile.NewWriter(len(p.owner))
-	err = w.create(e, func(f fsx.File) error { p.out = f; return p.write(ctx) })
+	err = w.create(e, func(f fsx.File) error {
+		return p.each(ctx, nobody, func(r *blockfile.Run) error { return p.w.Append(f, r) })
+	})
 	if err != nil {
 		return s, err
 	}

@@ -9,7 +9,6 @@ import (
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/crc32c"
-	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pgdata"
 )
 
@@ -33,8 +32,8 @@ type pageMerge struct {
 	codecs *compress.Set
 	rules  pgdata.PageRules
 	first  uint32 // absolute number of block 0
+	border uint32 // no run reaches over it
 
-	out     fsx.File
 	w       *blockfile.Writer
 	run, re blockfile.Run
 	page    []byte
@@ -44,7 +43,9 @@ type pageMerge struct {
 func (p *pageMerge) close() error {
 	var errs []error
 	for _, s := range p.sources {
-		errs = append(errs, s.file.Close())
+		if s.file != nil {
+			errs = append(errs, s.file.Close())
+		}
 	}
 	p.sources = nil
 	return errors.Join(errs...)
@@ -84,21 +85,29 @@ func (p *pageMerge) own() error {
 	return nil
 }
 
-// write writes all blocks in order, each source's neighbours in one run.
-func (p *pageMerge) write(ctx context.Context) error {
+// nobody is the index of no source.
+const nobody = -1
+
+// each gives all blocks in order to store, a source's neighbours in one run,
+// but for those of the source skip.
+func (p *pageMerge) each(ctx context.Context, skip int, store func(*blockfile.Run) error) error {
 	next := make([]int, len(p.sources)) // first unread frame
 	for block := 0; block < len(p.owner); {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if p.owner[block] == noOwner {
-			if err := p.gap(uint32(block)); err != nil {
+		i := int(p.owner[block])
+		if i == skip {
+			block++
+			continue
+		}
+		if i == noOwner {
+			if err := p.gap(uint32(block), store); err != nil {
 				return err
 			}
 			block++
 			continue
 		}
-		i := int(p.owner[block])
 		s := p.sources[i]
 		lo := next[i]
 		for s.headers[lo].Block != uint32(block) {
@@ -106,12 +115,16 @@ func (p *pageMerge) write(ctx context.Context) error {
 		}
 		hi := lo + 1
 		end := int64(s.headers[lo].Pos) + readRun
-		for hi < len(s.headers) && s.headers[hi].Block == s.headers[hi-1].Block+1 && int(s.headers[hi].Block) < len(p.owner) &&
+		for hi < len(s.headers) && s.headers[hi].Block == s.headers[hi-1].Block+1 && s.headers[hi].Block != p.border && int(s.headers[hi].Block) < len(p.owner) &&
 			int(p.owner[s.headers[hi].Block]) == i && blockfile.EndOf(s.headers, hi, s.total) <= end {
 			hi++
 		}
 		next[i] = hi
-		if err := p.copy(s, lo, hi); err != nil {
+		run, err := p.read(s, lo, hi)
+		if err != nil {
+			return fmt.Errorf("read backup file %s: %w", s.path, err)
+		}
+		if err := store(run); err != nil {
 			return err
 		}
 		block += hi - lo
@@ -119,20 +132,20 @@ func (p *pageMerge) write(ctx context.Context) error {
 	return nil
 }
 
-// copy writes frames lo to hi-1 of a source, as they are if that is possible.
-func (p *pageMerge) copy(s *source, lo, hi int) error {
+// read gives frames lo to hi-1 of a source, as they are if that is possible.
+func (p *pageMerge) read(s *source, lo, hi int) (*blockfile.Run, error) {
 	if err := blockfile.ReadFrames(s.file, s.headers, s.total, lo, hi, &p.run); err != nil {
-		return fmt.Errorf("read backup file %s: %w", s.path, err)
+		return nil, err
 	}
 	run := &p.run
 	if s.alg != p.alg || s.bare {
 		if err := p.repack(s); err != nil {
-			return fmt.Errorf("read backup file %s: %w", s.path, err)
+			return nil, err
 		}
 		run = &p.re
 	}
 	run.CRC = crc32c.Sum(run.Frames)
-	return p.w.Append(p.out, run)
+	return run, nil
 }
 
 // repack turns run into re, with the destination's algorithm.
@@ -204,7 +217,7 @@ func (p *pageMerge) pack(dst []byte, block uint32) ([]byte, error) {
 // gap writes a page of zeros for a block that no backup has, as a restore
 // makes one (spec/formats.md §5.7). What is missing of a row-compressed
 // relation is not made up.
-func (p *pageMerge) gap(block uint32) error {
+func (p *pageMerge) gap(block uint32, store func(*blockfile.Run) error) error {
 	if p.entry.Compressed != nil {
 		return nil
 	}
@@ -216,5 +229,5 @@ func (p *pageMerge) gap(block uint32) error {
 	}
 	p.re.Headers = append(p.re.Headers, blockfile.Header{Block: block})
 	p.re.CRC = crc32c.Sum(p.re.Frames)
-	return p.w.Append(p.out, &p.re)
+	return store(&p.re)
 }

@@ -172,7 +172,7 @@ func (m *merge) prepare(ctx context.Context) error {
 	m.emit(ParentsChecked{ID: m.dest.ID})
 	deps := validate.Deps{FS: m.deps.FS, Instance: m.deps.Instance, Sink: m.deps.Sink}
 	for _, b := range m.chain {
-		if err := validate.Files(ctx, deps, b, validate.Options{Threads: m.threads}); err != nil {
+		if err := validate.Files(ctx, deps, b, validate.Options{Threads: m.threads, Thrifty: true}); err != nil {
 			return err
 		}
 		if b.Status != catalog.StatusOK && b.Status != catalog.StatusMerging {

@@ -163,7 +163,8 @@ func (w *work) check(ctx context.Context) (bool, error) {
 		w.verdict = append(w.verdict, e)
 	})
 	deps := validate.Deps{FS: w.deps.FS, Instance: w.deps.Instance, Sink: sink}
-	good, err := validate.Contents(ctx, deps, w.full, validate.Options{Threads: w.threads})
+	opts := validate.Options{Threads: w.threads, Thrifty: true, Known: w.stage.untouched}
+	good, err := validate.Contents(ctx, deps, w.full, opts)
 	if err == nil && good {
 		w.verdict = append(w.verdict, validate.FilesValid{ID: w.result})
 		return true, nil

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,11 +21,12 @@ const mapTempName = catalog.HeaderMapName + "_tmp"
 // stage keeps what is done: the journal and the new header map. One goroutine
 // writes both; for many files at a time it syncs, in this order, the names of
 // the new files, the map, the journal, and then, unless that is deferred,
-// gives the files their final names.
+// gives the files their final names and patches those to be patched.
 type stage struct {
 	*work
 	done    map[fileKey]*catalog.Entry
 	pending []*catalog.Entry // new files that still have their old names
+	patches []*catalog.Entry // files of the FULL that are to be patched
 
 	journal fsx.File
 	lines   *contentlist.Writer
@@ -33,10 +35,22 @@ type stage struct {
 	arrays  *blockfile.MapWriter
 	mapDone bool // the new map has its name already
 	merged  int
+	// kept are files that this run has checked in the FULL and left there,
+	// but for patches, which are checked when they are made.
+	kept map[fileKey]bool
 }
 
-// maxBatch is how many files are made durable at a time.
-const maxBatch = 256
+// Limits of what is made durable at a time. Without room for all new files the
+// old ones must go soon.
+const (
+	maxBatch      = 256 // files
+	maxBatchBytes = 64 << 20
+	maxBatchTight = 4 << 20
+)
+
+func newStage(w *work) *stage {
+	return &stage{work: w, done: map[fileKey]*catalog.Entry{}, kept: map[fileKey]bool{}}
+}
 
 func (s *stage) mapPath() string { return filepath.Join(s.full.Dir, mapTempName) }
 
@@ -76,30 +90,33 @@ func (s *stage) begin() (err error) {
 }
 
 // collect notes staged files until there are no more.
-func (s *stage) collect(results <-chan staged) error {
-	for first := range results {
-		batch := []staged{first}
-	more:
-		for len(batch) < maxBatch {
-			select {
-			case next, ok := <-results:
-				if !ok {
-					break more
-				}
-				batch = append(batch, next)
-			default:
-				break more
-			}
+func (s *stage) collect(ctx context.Context, results <-chan staged) error {
+	limit := int64(maxBatchBytes)
+	if !s.deferred {
+		limit = maxBatchTight
+	}
+	var batch []staged
+	bytes := int64(0)
+	for r := range results {
+		batch = append(batch, r)
+		if r.temp {
+			bytes += r.entry.Size
 		}
-		if err := s.note(batch); err != nil {
-			return err
+		if len(batch) == maxBatch || bytes >= limit {
+			if err := s.note(ctx, batch); err != nil {
+				return err
+			}
+			batch, bytes = batch[:0], 0
 		}
 	}
-	return nil
+	if len(batch) == 0 {
+		return nil
+	}
+	return s.note(ctx, batch)
 }
 
 // note makes a batch durable.
-func (s *stage) note(batch []staged) error {
+func (s *stage) note(ctx context.Context, batch []staged) error {
 	dirs := map[string]bool{}
 	for i := range batch {
 		b := &batch[i]
@@ -117,18 +134,25 @@ func (s *stage) note(batch []staged) error {
 		return fmt.Errorf("sync page header map: %w", err)
 	}
 	for i := range batch {
-		if err := s.lines.Write(&batch[i].entry); err != nil {
-			return fmt.Errorf("write merge journal: %w", err)
+		if err := s.noteFile(s.journal, s.lines, &batch[i].entry, batch[i].patch); err != nil {
+			return err
 		}
 	}
 	if err := s.journal.Sync(); err != nil {
 		return fmt.Errorf("sync merge journal: %w", err)
 	}
 	for i := range batch {
-		e := &batch[i].entry
+		e := new(catalog.Entry) // the batch is used again
+		*e = batch[i].entry
 		s.done[keyOf(e)] = e
+		if !s.retry && !batch[i].temp { // in a retry the FULL was not checked
+			s.kept[keyOf(e)] = true
+		}
 		if batch[i].temp {
 			s.pending = append(s.pending, e)
+		}
+		if batch[i].patch {
+			s.patches = append(s.patches, e)
 		}
 		s.merged++
 		s.emit(FileMerged{Path: e.Path, Done: s.merged, Total: s.total})
@@ -136,7 +160,15 @@ func (s *stage) note(batch []staged) error {
 	if s.deferred {
 		return nil
 	}
-	return s.giveNames()
+	return s.replaceFiles(ctx)
+}
+
+// replaceFiles makes staged files and patches part of the FULL.
+func (s *stage) replaceFiles(ctx context.Context) error {
+	if err := s.giveNames(); err != nil {
+		return err
+	}
+	return s.makePatches(ctx)
 }
 
 func (s *stage) addHeaders(b *staged) error {
@@ -177,13 +209,14 @@ func (s *stage) syncDirs(dirs map[string]bool) error {
 	return nil
 }
 
-// commit gives the files and the map their names.
-func (s *stage) commit() error {
-	if err := s.giveNames(); err != nil {
-		return err
-	}
+// commit gives the files and the map their names. With the map in its place,
+// all files are.
+func (s *stage) commit(ctx context.Context) error {
 	if s.mapDone {
 		return nil
+	}
+	if err := s.replaceFiles(ctx); err != nil {
+		return err
 	}
 	headers := s.headers
 	s.headers = nil
@@ -206,6 +239,9 @@ func (s *stage) close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// untouched tells which files need no second check.
+func (s *stage) untouched(e *catalog.Entry) bool { return s.kept[keyOf(e)] }
 
 func keyOf(e *catalog.Entry) fileKey { return fileKey{e.ExternalDir, e.Path} }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -20,6 +18,7 @@ import (
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/fsx/crashfs"
 	"gsprobackup/internal/merge"
 	"gsprobackup/test/checker"
 	"gsprobackup/test/golden"
@@ -99,7 +98,7 @@ func (w *world) statuses() string {
 // content is what the backups, FULL first, restore to: for each listed file
 // its type and a checksum of its bytes, by a naive reading of formats.md §5.7.
 // Row-compressed relations are told block by block.
-func content(t testing.TB, dirs ...string) string {
+func content(t testing.TB, fsys fsx.FS, dirs ...string) string {
 	t.Helper()
 	type member struct {
 		dir     string
@@ -107,7 +106,7 @@ func content(t testing.TB, dirs ...string) string {
 	}
 	var members []member
 	for _, dir := range dirs {
-		list, err := catalog.LoadContent(fsx.OS(), &catalog.Backup{Dir: dir})
+		list, err := catalog.LoadContent(fsys, &catalog.Backup{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +129,7 @@ func content(t testing.TB, dirs ...string) string {
 				var raw []byte
 				if x.Size > 0 {
 					var err error
-					if raw, err = os.ReadFile(filepath.Join((&catalog.Backup{Dir: m.dir}).EntryDir(x.ExternalDir), x.Path)); err != nil {
+					if raw, err = fsx.ReadFile(fsys, filepath.Join((&catalog.Backup{Dir: m.dir}).EntryDir(x.ExternalDir), x.Path), x.Size); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -179,19 +178,19 @@ func (w *world) chain(last string) string {
 	w.t.Helper()
 	var dirs []string
 	for _, b := range w.c.Backups {
-		dirs = append(dirs, w.path(b, ""))
+		dirs = append(dirs, w.c.BackupDir(b))
 		if b == last {
 			break
 		}
 	}
-	return content(w.t, dirs...)
+	return content(w.t, w.fs, dirs...)
 }
 
 // sound expects the merged backup to have this content, nothing else in its
 // directory, and no fault.
 func (w *world) sound(id, want string) {
 	w.t.Helper()
-	diff(w.t, content(w.t, w.path(id, "")), want)
+	diff(w.t, content(w.t, w.fs, w.c.BackupDir(id)), want)
 	if !w.cut {
 		w.check(id)
 	}
@@ -211,24 +210,35 @@ func (w *world) check(id string) {
 // complete expects the listed files and no others.
 func (w *world) complete(id string) {
 	w.t.Helper()
-	listed := map[string]bool{"backup.control": true, "backup_content.control": true, "page_header_map": true}
-	list, err := catalog.LoadContent(fsx.OS(), &catalog.Backup{Dir: w.path(id, "")})
+	dir := w.c.BackupDir(id)
+	own := catalog.Backup{Dir: dir}
+	listed := map[string]bool{own.ControlPath(): true, own.ContentPath(): true, own.HeaderMapPath(): true}
+	list, err := catalog.LoadContent(w.fs, &own)
 	w.must(err)
 	for _, e := range list {
 		if e.IsRegular() && e.Size > 0 {
-			b := catalog.Backup{}
-			listed[filepath.Join(b.EntryDir(e.ExternalDir), e.Path)] = true
+			listed[filepath.Join(own.EntryDir(e.ExternalDir), e.Path)] = true
 		}
 	}
-	w.must(filepath.WalkDir(w.path(id, ""), func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			rel, _ := filepath.Rel(w.path(id, ""), name)
-			if !listed[rel] {
-				w.t.Errorf("left over: %s", rel)
-			}
+	w.must(w.walk(dir, func(name string) {
+		if !listed[name] {
+			w.t.Errorf("left over: %s", name)
 		}
-		return err
 	}))
+}
+
+// walk names the files below a directory.
+func (w *world) walk(dir string, file func(name string)) error {
+	list, err := w.fs.ReadDir(dir)
+	for _, d := range list {
+		name := filepath.Join(dir, d.Name())
+		if d.IsDir() {
+			err = errors.Join(err, w.walk(name, file))
+		} else {
+			file(name)
+		}
+	}
+	return err
 }
 
 func diff(t testing.TB, got, want string) {
@@ -249,40 +259,18 @@ func diff(t testing.TB, got, want string) {
 	}
 }
 
-// clone is another machine with the same files.
-func (w *world) clone(t testing.TB) *world {
-	t.Helper()
-	m := golden.Machine{Dir: t.TempDir()}
-	if err := os.CopyFS(m.Dir, os.DirFS(w.m.Dir)); err != nil {
-		t.Fatal(err)
-	}
-	return &world{t: t, m: m, c: w.c, fs: lazy{m.FS()}, cut: w.cut}
+// memory is the world in memory, which can crash. Nothing in it has another
+// name outside.
+func (w *world) memory() *crashfs.FS {
+	w.t.Helper()
+	f, err := crashfs.CopyOf(w.fs, w.c.Dir)
+	w.must(err)
+	return f
 }
 
-// lazy is a file system that syncs nothing: the tests that go through all
-// steps would wait for the disk most of the time.
-type lazy struct{ fsx.FS }
-
-type lazyFile struct{ fsx.File }
-
-func (lazyFile) Sync() error { return nil }
-
-func (lazy) SyncDir(string) error { return nil }
-
-func (l lazy) Open(name string) (fsx.File, error) {
-	f, err := l.FS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return lazyFile{f}, nil
-}
-
-func (l lazy) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, error) {
-	f, err := l.FS.OpenFile(name, flag, perm)
-	if err != nil {
-		return nil, err
-	}
-	return lazyFile{f}, nil
+// on is the world on another file system.
+func (w *world) on(t testing.TB, fsys fsx.FS) *world {
+	return &world{t: t, c: w.c, fs: fsys, cut: w.cut}
 }
 
 var errKilled = errors.New("killed")

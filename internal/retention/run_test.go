@@ -136,28 +136,11 @@ func TestCrashWhilePurging(t *testing.T) {
 		if ids := good(t, s.String(), f, "/b"); !containsAll(ids, kept) {
 			t.Errorf("%s: good backups are %v", s, ids)
 		}
-		removeTornLocks(t, f)
 		if err := run(f); err != nil {
 			t.Errorf("%s: next run: %v", s, err)
 		}
 		finished(t, s.String(), f, "/b")
 	})
-}
-
-// removeTornLocks does what a person has to after a power failure: the lock
-// protocol takes an empty backup.pid for one that is being written, zeros for
-// somebody's mistake, and half a number for another process.
-func removeTornLocks(t *testing.T, f fsx.FS) {
-	t.Helper()
-	for _, id := range []catalog.ID{idF1, idA, idB} {
-		name := "/b/backups/n1/" + id.String() + "/" + lock.FileName
-		data, err := fsx.ReadFile(f, name, 100)
-		if err == nil && string(data) != fmt.Sprintf("%d\n", os.Getpid()) {
-			if err := f.Remove(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 }
 
 func containsAll(ids, want []catalog.ID) bool {

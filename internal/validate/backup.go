@@ -31,6 +31,13 @@ type Options struct {
 	// SkipBlockValidation compares the CRCs of data files instead of looking
 	// at every page. Damage is found all the same.
 	SkipBlockValidation bool
+	// Thrifty compares the CRCs of data files, too, but looks at the pages of
+	// those whose CRC is wrong, and says the same of them as a check of all
+	// pages: what has the CRC of the list was checked when it was stored.
+	Thrifty bool
+	// Known, if set, tells files whose content the caller knows to be good;
+	// only their size and headers are checked.
+	Known func(*contentlist.Entry) bool
 	// Archive is the instance's WAL directory, for backups without own WAL.
 	Archive string
 }
@@ -157,9 +164,10 @@ func (c *check) contents(ctx context.Context, layout pgdata.Layout) (bool, error
 	fc := fileCheck{
 		FS: c.FS, Sink: c.Sink, Backup: c.backup, Threads: c.opts.Threads,
 		Pages: pageSettings{
-			Rules: rules, StopLSN: c.backup.StopLSN, CRCOnly: c.opts.SkipBlockValidation,
+			Rules: rules, StopLSN: c.backup.StopLSN, CRCOnly: c.opts.SkipBlockValidation || c.opts.Thrifty,
 			RelSegBlocks: c.relSegBlocks(),
 		},
+		Thrifty: c.opts.Thrifty, Known: c.opts.Known,
 	}
 	filesGood, err := fc.run(ctx, entries)
 	return good && filesGood, err

@@ -29,6 +29,8 @@ type fileCheck struct {
 	Backup  *catalog.Backup
 	Pages   pageSettings
 	Threads int
+	Thrifty bool                          // see Options
+	Known   func(*contentlist.Entry) bool // see Options; nil for none
 
 	headerMap fsx.File
 	mapPath   string
@@ -129,7 +131,9 @@ func (c *fileCheck) worker(ctx context.Context) error {
 			d.bad.Store(true)
 		}
 		if c.queue.Done(j.Open) {
-			c.finish(d)
+			if err := c.finish(d, pages); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -164,9 +168,20 @@ func (c *fileCheck) start(ctx context.Context, e *contentlist.Entry, buf []byte)
 			c.checked(path, e, false)
 			return nil, f.Close()
 		}
-		return d, nil
+		if c.Thrifty {
+			c.future(d)
+		}
+		if c.Known == nil || !c.Known(e) {
+			return d, nil
+		}
+		c.checked(path, e, true)
+		return nil, f.Close()
 	}
 	defer f.Close() // read only
+	if c.Known != nil && c.Known(e) {
+		c.checked(path, e, true)
+		return nil, nil
+	}
 	good, err := c.plainFile(ctx, path, e, f, buf)
 	if err != nil {
 		return nil, err
@@ -177,10 +192,13 @@ func (c *fileCheck) start(ctx context.Context, e *contentlist.Entry, buf []byte)
 
 // finish compares a data file's CRC once all its pieces are checked, also when
 // a bad page was found: C tells both.
-func (c *fileCheck) finish(f *dataFile) {
+func (c *fileCheck) finish(f *dataFile, pages *pageChecker) error {
 	good := !f.bad.Load()
 	if !f.unread.Load() {
 		if found := f.crc(); found != f.entry.CRC {
+			if err := c.nameDamage(f, pages); err != nil {
+				return err
+			}
 			c.Sink.Emit(FileCRC{Path: f.path, Found: found, Expected: f.entry.CRC, Paged: true})
 			good = false
 		}
@@ -190,6 +208,37 @@ func (c *fileCheck) finish(f *dataFile) {
 		good = false
 	}
 	c.checked(f.path, f.entry, good)
+	return nil
+}
+
+// future reports pages that are younger than the backup, by their headers.
+func (c *fileCheck) future(d *dataFile) {
+	if c.Pages.StopLSN == 0 {
+		return
+	}
+	for _, h := range d.headers {
+		if h.LSN > c.Pages.StopLSN {
+			c.Sink.Emit(PageFuture{
+				Path: d.path, File: d.entry.Path, Block: h.Block,
+				ChecksumKnown: c.Pages.Rules.Checksums, PageLSN: h.LSN, Stop: c.Pages.StopLSN,
+			})
+		}
+	}
+}
+
+// nameDamage looks at the pages that a thrifty check has passed over.
+func (c *fileCheck) nameDamage(f *dataFile, pages *pageChecker) error {
+	if !c.Thrifty {
+		return nil
+	}
+	s := c.Pages
+	s.CRCOnly, s.StopLSN = false, 0 // see future
+	for _, p := range f.pieces {
+		if _, err := pages.checkPiece(f, &p, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *fileCheck) checked(path string, e *contentlist.Entry, good bool) {

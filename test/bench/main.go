@@ -33,7 +33,7 @@ func main() {
 	flag.IntVar(&b.files, "files", 200000, "number of small files in the second case")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each measurement, the median counts")
 	flag.BoolVar(&b.cold, "cold", false, "drop the page cache before each measurement (root)")
-	flag.StringVar(&b.only, "only", "", "large or small: one of the two cases")
+	flag.StringVar(&b.only, "only", "", "large, small or chain: one of the cases")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -71,11 +71,12 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	for _, c := range []struct {
-		name string
-		run  func(context.Context) error
-	}{{"large", b.large}, {"small", b.small}} {
+		name  string
+		major int
+		run   func(context.Context) error
+	}{{"large", b.major, b.large}, {"small", b.major, b.small}, {"chain", max(b.major, chainMajor), b.chain}} {
 		if b.only == "" || b.only == c.name {
-			if err := b.withCluster(ctx, c.run); err != nil {
+			if err := b.withCluster(ctx, c.major, c.run); err != nil {
 				return fmt.Errorf("case %s: %w", c.name, err)
 			}
 		}
@@ -98,10 +99,14 @@ func (b *bench) copyTool() error {
 
 // withCluster gives run a server in b.source and an empty catalog with the
 // instance "bench", and removes both.
-func (b *bench) withCluster(ctx context.Context, run func(context.Context) error) (err error) {
-	b.source, err = pgserver.Start(ctx, pgserver.Config{Major: b.major, DataChecksums: true, Settings: map[string]string{
+func (b *bench) withCluster(ctx context.Context, major int, run func(context.Context) error) (err error) {
+	settings := map[string]string{
 		"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "1h", "maintenance_work_mem": "256MB",
-	}})
+	}
+	if major >= chainMajor {
+		settings["summarize_wal"] = "on"
+	}
+	b.source, err = pgserver.Start(ctx, pgserver.Config{Major: major, DataChecksums: true, Settings: settings})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,9 @@ type result struct {
 	wall   time.Duration
 	cpu    time.Duration // user and system
 	rss    int64         // peak, bytes
-	stored int64         // bytes it wrote, where asked for
+	stored int64         // bytes it left behind, where asked for
+	// read and written are bytes of its system calls, where asked for.
+	read, written int64
 }
 
 // measure runs a command as the server's user.
@@ -59,10 +61,15 @@ func (b *bench) median(once func() (result, error)) (result, error) {
 		rss = max(rss, r.rss)
 		all = append(all, r)
 	}
-	slices.SortFunc(all, func(x, y result) int { return int(x.wall - y.wall) })
-	r := all[len(all)/2]
+	r := middle(all)
 	r.rss = rss
 	return r, nil
+}
+
+// middle is the run of median time.
+func middle(all []result) result {
+	slices.SortFunc(all, func(x, y result) int { return int(x.wall - y.wall) })
+	return all[len(all)/2]
 }
 
 // backup takes a FULL backup and leaves it as the only one of the catalog.

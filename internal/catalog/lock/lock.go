@@ -51,6 +51,12 @@ type ProcessGone struct {
 // `Failed to send signal 0 to a process %d, this may be a kernal process`.
 type ProcessForeign struct{ PID int }
 
+// Torn is emitted when a lock file is taken over that holds no whole PID and is
+// too old to get one. Newer C tools take over, too. C tool (master): WARNING
+// `Bogus data in lock file "%s": "%s"`; the words for an empty one are those of
+// its error.
+type Torn struct{ Path, Text string }
+
 // SharedProcessAlive is emitted when a reader keeps a destructive command
 // away. C tool (master): WARNING
 // `Process %d is using backup %s in shared mode, and is still running`.

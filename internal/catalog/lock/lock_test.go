@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/fsx"
@@ -127,6 +129,52 @@ func TestFoundFile(t *testing.T) {
 			if err := k.Release(); err != nil || content(dir) != "none" {
 				t.Errorf("%q: release: %v, %q", c.text, err, content(dir))
 			}
+		}
+	}
+}
+
+// What a power failure has left of a lock file is in nobody's way for long.
+func TestTornFile(t *testing.T) {
+	for _, text := range []string{"", "7", "x\n", "-1\n", "\x00\x00\x00"} {
+		for _, age := range []time.Duration{-time.Hour, tornAge} { // also after the clock was put back
+			dir := t.TempDir()
+			put(t, dir, FileName, text)
+			when := time.Now().Add(-age)
+			if err := os.Chtimes(filepath.Join(dir, FileName), when, when); err != nil {
+				t.Fatal(err)
+			}
+			var got collect
+			k, err := newTestLocker(&got).Acquire(context.Background(), dir, "X", Intent{})
+			if err != nil || content(dir) != "4242\n" {
+				t.Fatalf("%q: %v, file %q", text, err, content(dir))
+			}
+			want := Torn{filepath.Join(dir, FileName), strings.TrimSpace(text)}
+			if len(got.events) != 1 || got.events[0] != want {
+				t.Errorf("%q: events %v, want %v", text, got.events, want)
+			}
+			if err := k.Release(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// But not while its writer has the flock.
+func TestTornFileInUse(t *testing.T) {
+	dir := t.TempDir()
+	k, err := newTestLocker(event.Discard).Acquire(context.Background(), dir, "X", Intent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = k.Release() }()
+	for _, text := range []string{"", "x\n"} {
+		put(t, dir, FileName, text)
+		when := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(filepath.Join(dir, FileName), when, when); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newTestLocker(event.Discard).Acquire(context.Background(), dir, "X", Intent{}); err == nil || content(dir) != text {
+			t.Errorf("%q was taken over: %v", text, err)
 		}
 	}
 }

@@ -22,6 +22,10 @@ const (
 	// the writing of the PID by another process.
 	settleTime = time.Second
 	pause      = 5 * time.Millisecond
+	// tornAge is how old a file without a whole PID must be to count as torn
+	// by a crash. Newer C tools wait that long for its writer
+	// (spec/formats.md §1.5).
+	tornAge = 30 * time.Second
 	// maxPIDText is ample for a number; the rest of a lock file is ignored.
 	maxPIDText = 64
 )
@@ -120,7 +124,12 @@ func (l *Locker) examine(path, backup string) (fsx.File, error) {
 func (l *Locker) takeOver(path, backup string, f fsx.File) error {
 	locked := tryFlock(f)
 	pid, err := readPID(path, f)
-	if err != nil {
+	var torn *tornError
+	if errors.As(err, &torn) && locked == nil && isOld(f) {
+		l.sink.Emit(Torn{Path: path, Text: torn.text})
+		return l.replacePID(path, f)
+	}
+	if pid == 0 && err != nil {
 		return err
 	}
 	if locked != nil {
@@ -133,6 +142,14 @@ func (l *Locker) takeOver(path, backup string, f fsx.File) error {
 	if err := l.judge(pid, backup, f); err != nil {
 		return err
 	}
+	return l.replacePID(path, f)
+}
+
+// replacePID takes over a flocked file that is nobody's.
+func (l *Locker) replacePID(path string, f fsx.File) error {
+	if !l.sameFile(path, f) {
+		return errAgain
+	}
 	if err := l.writePID(f); err != nil {
 		return err
 	}
@@ -140,6 +157,13 @@ func (l *Locker) takeOver(path, backup string, f fsx.File) error {
 		return errAgain // a C tool has removed the stale file meanwhile
 	}
 	return nil
+}
+
+// isOld tells whether nobody can be about to write the file. A time far ahead
+// is that of a clock that was put back.
+func isOld(f fsx.File) bool {
+	fi, err := f.Stat()
+	return err == nil && time.Since(fi.ModTime()).Abs() >= tornAge
 }
 
 // judge returns ErrHeld for a process that may still use the backup.
@@ -195,19 +219,30 @@ func (l *Locker) drop(path string, f fsx.File) error {
 // sameFile tells whether path still names the open file.
 func (l *Locker) sameFile(path string, f fsx.File) bool { return fsx.IsAt(l.fs, path, f) }
 
-// readPID reads the number at the start of a lock file.
+// tornError is the error for a file that holds no whole PID: its writer is
+// between two steps, or was when the machine stopped.
+type tornError struct {
+	error
+	text string
+}
+
+func (e *tornError) Unwrap() error { return e.error }
+
+// readPID reads the number at the start of a lock file. The C tool ends it with
+// a line feed; without, it comes with an error, for it may be half a number.
 func readPID(path string, f fsx.File) (int, error) {
 	buf := make([]byte, maxPIDText)
 	n, err := f.ReadAt(buf, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
-	if n == 0 {
-		return 0, errEmpty
-	}
-	pid := atoi(string(buf[:n]))
-	if pid <= 0 {
-		return 0, usererr.New(`Bogus data in lock file "%s": "%s"`, path, strings.TrimRight(string(buf[:n]), "\n"))
+	line, _, whole := strings.Cut(string(buf[:n]), "\n")
+	pid := atoi(line)
+	switch {
+	case n == 0:
+		return 0, &tornError{errEmpty, ""}
+	case pid <= 0 || !whole:
+		return max(pid, 0), &tornError{usererr.New(`Bogus data in lock file "%s": "%s"`, path, line), line}
 	}
 	return pid, nil
 }

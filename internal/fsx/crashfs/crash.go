@@ -3,10 +3,14 @@ package crashfs
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // sector is the unit in which a torn write reaches the disk.
 const sector = 512
+
+// restartTime is how much older all files are after a restart.
+const restartTime = time.Minute
 
 // Pick chooses one of n possibilities, 0..n-1. The function is called in a
 // fixed order for a given file system; 0 is always "what is durable".
@@ -49,7 +53,7 @@ func (s *survivors) survivor(n *node) *node {
 	if after, ok := s.done[n]; ok {
 		return after
 	}
-	after := &node{mode: n.durable.mode, mtime: n.mtime, target: n.target}
+	after := &node{mode: n.durable.mode, mtime: n.mtime.Add(-restartTime), target: n.target}
 	s.done[n] = after
 	if n.mode != n.durable.mode && s.pick(2) == 1 {
 		after.mode = n.mode

@@ -22,6 +22,8 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -52,6 +54,58 @@ func New() *FS {
 			Files: 1 << 20, FilesFree: 1 << 20,
 		},
 	}
+}
+
+// CopyOf returns a file system that has, durably, what src has below dir.
+func CopyOf(src fsx.FS, dir string) (*FS, error) {
+	f := New()
+	if err := fsx.MkdirAll(f, filepath.Dir(dir), 0o755); err != nil {
+		return nil, err
+	}
+	if err := f.copyFrom(src, dir); err != nil {
+		return nil, err
+	}
+	f.SyncAll()
+	return f, nil
+}
+
+func (f *FS) copyFrom(src fsx.FS, name string) error {
+	fi, err := src.Lstat(name)
+	if err != nil {
+		return err
+	}
+	switch fi.Mode().Type() {
+	case fs.ModeDir:
+		if err := f.Mkdir(name, fi.Mode().Perm()); err != nil {
+			return err
+		}
+		list, err := src.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			if err := f.copyFrom(src, filepath.Join(name, d.Name())); err != nil {
+				return err
+			}
+		}
+		return nil
+	case fs.ModeSymlink:
+		target, err := src.Readlink(name)
+		if err != nil {
+			return err
+		}
+		return f.Symlink(target, name)
+	}
+	data, err := fsx.ReadFile(src, name, fi.Size())
+	if err != nil {
+		return err
+	}
+	file, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE, fi.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	return errors.Join(err, file.Close())
 }
 
 // SetSpace sets what Statfs answers. It is not enforced.
