@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"path"
 	"strings"
 
 	"gsprobackup/internal/crc32c"
@@ -13,22 +12,12 @@ import (
 // alwaysStored names the files that an increment holds whatever the parent has.
 //
 //   - tablespace_map: a restore, C's too, reads it in the backup it restores.
-//   - Files that hold a CRC-32C of themselves: the CRC-32C of all of such a
-//     file is the same whatever is in it, so the list's CRC cannot tell that
-//     it has changed. (PostgreSQL: all pg_filenode.map of a cluster have one
-//     CRC.) Time alone is no proof: a file may change in the second in which
-//     the parent was taken, clocks differ, and the parent's ID may be ahead of
-//     the clock. They are small.
+//   - Files that hold a CRC-32C of themselves. Time alone is no proof that
+//     one has not changed: it may have done so in the second in which the
+//     parent was taken, clocks differ, and the parent's ID may be ahead of the
+//     clock. They are small.
 func alwaysStored(p string) bool {
-	switch path.Base(p) {
-	case "pg_filenode.map", "pg_filenode.map.backup":
-		return true
-	}
-	switch dir, _, _ := strings.Cut(p, "/"); dir {
-	case "pg_twophase", "pg_replslot", "pg_logical", "pg_llog":
-		return true
-	}
-	return p == pgdata.TablespaceMapName || p == pgdata.ControlPath+".backup"
+	return p == pgdata.TablespaceMapName || pgdata.HoldsOwnSum(p)
 }
 
 // settleTime is how long before the parent a file must have been left alone

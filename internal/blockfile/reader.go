@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"gsprobackup/internal/crc32c"
 )
@@ -197,21 +198,43 @@ func (r *Reader) fill(want int) error {
 }
 
 // ReadFrames reads frames lo..hi-1 of a stored file with one read, for callers
-// that need only part of it. headers and total are the file's whole array; buf
-// is reused when large enough. Every frame header must agree with the array.
-// Headers of the result count from the start of Frames; CRC is not set.
+// that need only part of it. headers and total are the file's whole array; the
+// memory of run is reused when large enough. Every frame header must agree with
+// the array. Headers of the result count from the start of Frames; CRC is not
+// set.
 func ReadFrames(src io.ReaderAt, headers []Header, total int64, lo, hi int, run *Run) error {
+	run.Reset()
+	return appendFrames(src, headers, total, lo, hi, run)
+}
+
+// ReadPicked is ReadFrames for the frames with the given ascending indexes;
+// neighbours are read together.
+func ReadPicked(src io.ReaderAt, headers []Header, total int64, picked []int, run *Run) error {
+	run.Reset()
+	for i := 0; i < len(picked); {
+		n := 1
+		for i+n < len(picked) && picked[i+n] == picked[i]+n {
+			n++
+		}
+		if err := appendFrames(src, headers, total, picked[i], picked[i]+n, run); err != nil {
+			return err
+		}
+		i += n
+	}
+	return nil
+}
+
+// appendFrames adds frames lo..hi-1 to run.
+func appendFrames(src io.ReaderAt, headers []Header, total int64, lo, hi int, run *Run) error {
 	if lo < 0 || hi > len(headers) || lo >= hi {
 		return fmt.Errorf("read stored pages: range %d..%d of %d", lo, hi, len(headers))
 	}
 	start := int64(headers[lo].Pos)
 	size := int(EndOf(headers, hi-1, total) - start)
-	run.Reset()
-	if cap(run.Frames) < size {
-		run.Frames = make([]byte, size)
-	}
-	run.Frames = run.Frames[:size]
-	if n, err := src.ReadAt(run.Frames, start); n < size {
+	at := len(run.Frames)
+	run.Frames = slices.Grow(run.Frames, size)[:at+size]
+	frames := run.Frames[at:]
+	if n, err := src.ReadAt(frames, start); n < size {
 		if err == nil || errors.Is(err, io.EOF) {
 			return corruptf(start+int64(n), "file ends before block %d is complete", headers[hi-1].Block)
 		}
@@ -220,12 +243,12 @@ func ReadFrames(src io.ReaderAt, headers []Header, total int64, lo, hi int, run 
 	for i := lo; i < hi; i++ {
 		h := headers[i]
 		want := EndOf(headers, i, total) - int64(h.Pos) - FrameHeaderSize
-		block, n := FrameHeader(run.Frames[int64(h.Pos)-start:])
+		block, n := FrameHeader(frames[int64(h.Pos)-start:])
 		if block != h.Block || int64(n) != want {
 			return corruptf(int64(h.Pos), "page header {block %d, size %d} differs from header map {block %d, size %d}",
 				block, n, h.Block, want)
 		}
-		h.Pos -= int32(start)
+		h.Pos += int32(at) - int32(start)
 		run.Headers = append(run.Headers, h)
 	}
 	return nil

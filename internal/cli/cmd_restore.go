@@ -33,11 +33,9 @@ func (s *session) restoreOptions(r *request) (restore.Options, error) {
 	if remoteWanted(cfg) {
 		return restore.Options{}, notBuiltIn("Remote mode (--remote-host)")
 	}
-	if r.Incremental != incrementalNone {
-		return restore.Options{}, notBuiltIn("Incremental restore (--incremental-mode)")
-	}
 	return restore.Options{
-		Instance: r.instance, BackupID: r.ID, PGData: cfg.PGData, Target: r.Recovery, Threads: r.threads(),
+		Instance: r.instance, BackupID: r.ID, PGData: cfg.PGData, SystemID: cfg.SystemIdentifier,
+		Incremental: r.Incremental, Target: r.Recovery, Threads: r.threads(),
 		Tablespaces: r.TablespaceMap, Externals: r.ExternalMap, SkipExternal: r.SkipExternalDirs,
 		Force: r.Force, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
 		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand, Program: s.env.Program,

@@ -6,6 +6,7 @@ import (
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/logging"
 	"gsprobackup/internal/optvalue"
+	"gsprobackup/internal/restore"
 	"gsprobackup/internal/usererr"
 )
 
@@ -39,7 +40,7 @@ type options struct {
 	NoValidate          bool
 	SkipBlockValidation bool
 	SkipExternalDirs    bool
-	Incremental         incrementalMode
+	Incremental         restore.Incremental
 	TablespaceMap       []mapping
 	ExternalMap         []mapping
 	Target              targetOptions
@@ -99,14 +100,6 @@ type encryptionOptions struct {
 // any tells whether one of them was given.
 func (e encryptionOptions) any() bool { return e != encryptionOptions{} }
 
-type incrementalMode int
-
-const (
-	incrementalNone incrementalMode = iota
-	incrementalChecksum
-	incrementalLSN
-)
-
 type mediaType int
 
 const (
@@ -143,7 +136,7 @@ func setIncremental(o *options, value string) error {
 	if i < 0 {
 		return usererr.New("Invalid value for '--incremental-mode' option: '%s'", value)
 	}
-	o.Incremental = incrementalMode(i)
+	o.Incremental = [...]restore.Incremental{restore.IncrementalNone, restore.IncrementalChecksum, restore.IncrementalLSN}[i]
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 // renderRestore has the words for events of internal/restore (spec/cli.md
 // §10.8).
 func renderRestore(c *console, e event.Event) bool {
-	return renderRestoreChoice(c, e) || renderReach(c, e) || renderRestoreFiles(c, e)
+	return renderRestoreChoice(c, e) || renderIncremental(c, e) || renderReach(c, e) || renderRestoreFiles(c, e)
 }
 
 func renderRestoreChoice(c *console, e event.Event) bool {

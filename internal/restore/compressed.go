@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"strings"
 
 	"gsprobackup/internal/blockfile"
@@ -17,7 +16,7 @@ import (
 // writeCompressed rebuilds a row-compressed relation file extent by extent
 // from the images in the backup (spec/formats.md §7.8). Raw blocks, on which
 // the C tool's restore crashes, are told apart by their content.
-func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileWriter) (written int64, err error) {
+func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileSink) (written int64, err error) {
 	info := f.entry.Compressed
 	if info.ChunkSize <= 0 || info.ChunkSize > 4096 || info.Algorithm < 0 || info.Algorithm > 0x7F {
 		return 0, usererr.New("restore file %s: impossible chunk size %d or algorithm %d", f.target, info.ChunkSize, info.Algorithm)
@@ -57,7 +56,7 @@ func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileWriter) (
 // sparse writes b with holes for its pages of zeros: blocks that were never
 // written have whole chunks in the rebuilt file, and took no space in the
 // original.
-func sparse(out remote.FileWriter, b []byte) error {
+func sparse(out remote.FileSink, b []byte) error {
 	for len(b) > 0 {
 		first := b[:min(pgdata.BlockSize, len(b))]
 		zero, n := pgdata.IsZero(first), len(first)
@@ -80,7 +79,7 @@ func sparse(out remote.FileWriter, b []byte) error {
 	return nil
 }
 
-func hole(out remote.FileWriter, n int) error {
+func hole(out remote.FileSink, n int) error {
 	if n == 0 {
 		return nil
 	}
@@ -93,7 +92,7 @@ func hole(out remote.FileWriter, n int) error {
 func (f *pageFile) blockCount() uint32 {
 	n := uint32(0)
 	for _, s := range f.sources {
-		at := sort.Search(len(s.headers), func(i int) bool { return s.headers[i].Block >= s.limit })
+		at := s.frameAt(s.limit)
 		if at > 0 {
 			n = max(n, s.headers[at-1].Block+1)
 		}
@@ -129,11 +128,8 @@ func (x *extentBuilder) load(first, n uint32) error {
 }
 
 func (x *extentBuilder) loadFrom(source int, first, n uint32) error {
-	s := x.sources[source]
-	at := func(block uint32) int {
-		return sort.Search(len(s.headers), func(i int) bool { return s.headers[i].Block >= block })
-	}
-	lo, hi := at(first), at(first+n)
+	s := &x.sources[source]
+	lo, hi := s.frameAt(first), s.frameAt(first+n)
 	if lo == hi {
 		return nil
 	}

@@ -19,12 +19,22 @@ const dataDirMode = 0o700
 // directories makes the data directory, all listed directories, and the links
 // and locations of tablespaces.
 func (w *writeOut) directories(ctx context.Context) error {
-	host := w.deps.Host
 	w.emit(MakingDirectories{PGData: w.opts.PGData})
-	if err := host.MkdirAll(ctx, w.opts.PGData, dataDirMode); err != nil {
+	if err := w.deps.Host.MkdirAll(ctx, w.opts.PGData, dataDirMode); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	w.made = append(w.made, path.Dir(w.opts.PGData), w.opts.PGData)
+	if err := w.begin(ctx); err != nil {
+		return fmt.Errorf("begin restore: %w", err)
+	}
+	if err := w.externalRoots(ctx); err != nil {
+		return err
+	}
+	if w.compares() {
+		if err := w.clear(ctx); err != nil {
+			return err
+		}
+	}
 	var dirs []*contentlist.Entry
 	entries := w.destMember().entries
 	for i := range entries {
@@ -38,9 +48,6 @@ func (w *writeOut) directories(ctx context.Context) error {
 		}
 		return strings.Compare(a.Path, b.Path)
 	})
-	if err := w.externalRoots(ctx); err != nil {
-		return err
-	}
 	for _, e := range dirs {
 		if err := w.directory(ctx, e); err != nil {
 			return err
@@ -72,7 +79,12 @@ func (w *writeOut) directory(ctx context.Context, e *contentlist.Entry) error {
 	} else if spc := w.tablespaceAt(e.Path); spc != nil {
 		return w.link(ctx, spc, full)
 	}
-	if err := w.deps.Host.MkdirAll(ctx, full, e.Mode&0o7777); err != nil {
+	mode := e.Mode & 0o7777
+	err := w.deps.Host.MkdirAll(ctx, full, mode)
+	if here, ok := w.present[keyOf(e)]; ok && here.mode != mode && err == nil {
+		err = w.deps.Host.Chmod(ctx, full, mode)
+	}
+	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
 	w.made = append(w.made, full)
@@ -89,9 +101,13 @@ func (w *writeOut) tablespaceAt(p string) *tablespace {
 	if err != nil {
 		return nil
 	}
-	for i := range w.spaces {
-		if w.spaces[i].oid == uint32(oid) {
-			return &w.spaces[i]
+	return w.spaceOf(uint32(oid))
+}
+
+func (r *run) spaceOf(oid uint32) *tablespace {
+	for i := range r.spaces {
+		if r.spaces[i].oid == oid {
+			return &r.spaces[i]
 		}
 	}
 	return nil
@@ -101,6 +117,19 @@ func (w *writeOut) link(ctx context.Context, spc *tablespace, link string) error
 	host := w.deps.Host
 	if err := host.MkdirAll(ctx, spc.target, dataDirMode); err != nil {
 		return fmt.Errorf("make tablespace directory: %w", err)
+	}
+	if w.compares() {
+		switch to, err := host.Readlink(ctx, link); {
+		case err == nil && to == spc.target:
+			w.made = append(w.made, path.Dir(spc.target), spc.target)
+			return nil
+		case err == nil: // C replaces it, too, and leaves the old place alone
+			if err := host.Remove(ctx, link); err != nil {
+				return fmt.Errorf("remove link of tablespace: %w", err)
+			}
+		case !isMissing(err):
+			return fmt.Errorf("look at link of tablespace: %w", err)
+		}
 	}
 	if err := host.Symlink(ctx, spc.target, link); err != nil {
 		return usererr.Wrap(err, "Could not create symbolic link \"%s\": %s", link, usererr.SystemText(err))

@@ -95,6 +95,68 @@ type SyncSkipped struct{}
 // restore command, empty if there is none. File is the file's base name.
 type RecoverySettings struct{ File, Command string }
 
+// RunningIncremental says that a directory with something in it is used.
+type RunningIncremental struct{ PGData string }
+
+// Resumed says that an interrupted restore goes on.
+type Resumed struct{ PGData string }
+
+// Reasons why a directory cannot be restored to incrementally.
+type (
+	// OtherSystem says the directory is another cluster's.
+	OtherSystem struct{ Catalog, Directory uint64 }
+	// PidFileMangled says nobody knows whether a server runs.
+	PidFileMangled struct{ Path string }
+	// PostmasterRuns says a server runs.
+	PostmasterRuns struct {
+		PID    int
+		PGData string
+	}
+	// LabelPresent says a backup_label is there, so that pg_control may not
+	// tell the state of the data files.
+	LabelPresent struct{}
+)
+
+// IncrementalDisabled says there is nothing to use.
+type IncrementalDisabled struct{}
+
+// The search of the shift LSN, see findShift.
+type (
+	// NoChecksums says pages in the directory carry no checksums.
+	NoChecksums struct{}
+	// NoHistory says the history file of a timeline is missing.
+	NoHistory struct{ Timeline wal.Timeline }
+	// HistoryMandatory says that the search ends for lack of it.
+	HistoryMandatory struct{ Redo, Backup wal.Timeline }
+	// OtherHistory says a backup is not in the directory's past.
+	OtherHistory struct {
+		ID             catalog.ID
+		Timeline, Redo wal.Timeline
+	}
+	// ShiftPoint says a backup of the same timeline was found.
+	ShiftPoint struct{ ID catalog.ID }
+	// ShiftFound closes the search.
+	ShiftFound struct {
+		ID           catalog.ID
+		Redo         wal.LSN
+		RedoTimeline wal.Timeline
+		Stop         wal.LSN
+		Timeline     wal.Timeline
+	}
+)
+
+// The steps before the files of an incremental restore.
+type (
+	// ScanStarted says the content of the directory is listed.
+	ScanStarted struct{}
+	// ScanFinished closes it.
+	ScanFinished struct{ Elapsed time.Duration }
+	// RemovalStarted says that what is not in the backup is removed.
+	RemovalStarted struct{}
+	// RemovalFinished closes it.
+	RemovalFinished struct{ Elapsed time.Duration }
+)
+
 // Completed closes a restore, or a validation if Validate is set.
 type Completed struct {
 	ID       catalog.ID

@@ -25,6 +25,8 @@ type tablespace struct {
 	// inside is set when the target lies in the data directory itself: its
 	// content is restored there, only the link is made here.
 	inside bool
+	// listed is set when the backup has its content below the link.
+	listed bool
 }
 
 // tablespaceDir holds the links.
@@ -62,11 +64,16 @@ func (r *run) checkMappings(ctx context.Context) error {
 	if err := r.placeTablespaces(ctx, list); err != nil {
 		return err
 	}
-	if r.opts.SkipExternal {
-		return nil
+	if r.newDir && r.opts.Incremental != IncrementalNone {
+		r.emit(IncrementalDisabled{})
 	}
-	r.emit(CheckingExternals{ID: r.dest.ID})
-	return r.placeExternals(ctx)
+	if !r.opts.SkipExternal {
+		r.emit(CheckingExternals{ID: r.dest.ID})
+		if err := r.placeExternals(ctx); err != nil {
+			return err
+		}
+	}
+	return r.checkCatalogSafe()
 }
 
 func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) error {
@@ -92,7 +99,7 @@ func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) er
 		taken[spc.target] = true
 		spc.inside = strings.HasPrefix(spc.target, r.opts.PGData+"/")
 		if !spc.inside {
-			if err := r.checkEmpty(ctx, spc.target, "restore tablespace destination is not empty: \"%s\""); err != nil {
+			if err := r.checkTablespace(ctx, &spc); err != nil {
 				return err
 			}
 		}
@@ -132,8 +139,10 @@ func (r *run) placeExternals(ctx context.Context) error {
 	}
 	for _, d := range dirs {
 		target := mapped(r.opts.Externals, d)
-		if err := r.checkEmpty(ctx, target, "External directory is not empty: \"%s\""); err != nil {
-			return err
+		if !r.resumed.mayUse(target) && (!r.compares() || r.opts.Incremental == IncrementalNone) {
+			if err := r.checkEmpty(ctx, target, "External directory is not empty: \"%s\""); err != nil {
+				return err
+			}
 		}
 		r.extDirs = append(r.extDirs, target)
 	}
@@ -147,28 +156,71 @@ func externalDirs(b *catalog.Backup) []string {
 	return strings.Split(b.ExternalDirs, ":")
 }
 
-// errNotEmpty ends a walk with its first entry.
-var errNotEmpty = errors.New("directory is not empty")
+// checkTablespace refuses a location that holds something, unless it is that
+// of the same tablespace in the cluster to be used: PGDATA alone has proved
+// whose it is. C takes any in an incremental restore.
+func (r *run) checkTablespace(ctx context.Context, spc *tablespace) error {
+	if r.resumed.mayUse(spc.target) {
+		return nil
+	}
+	if r.compares() {
+		link := path.Join(r.opts.PGData, tablespaceDir, strconv.FormatUint(uint64(spc.oid), 10))
+		if to, err := r.deps.Host.Readlink(ctx, link); err == nil && path.Clean(to) == spc.target {
+			return nil
+		}
+	}
+	return r.checkEmpty(ctx, spc.target, "restore tablespace destination is not empty: \"%s\"")
+}
+
+// checkCatalogSafe keeps an incremental restore from removing the catalog as
+// something that is not in the backup.
+func (r *run) checkCatalogSafe() error {
+	if !r.compares() {
+		return nil
+	}
+	for _, dir := range append([]string{r.opts.PGData}, r.extDirs...) {
+		if strings.HasPrefix(r.opts.Instance.Dir(), dir+"/") {
+			return usererr.New("Incremental restore is impossible: the backup catalog \"%s\" lies in \"%s\"", r.opts.Instance.Dir(), dir)
+		}
+	}
+	return nil
+}
+
+// errEnough ends a walk.
+var errEnough = errors.New("enough entries")
+
+// entriesOf lists a few names in a directory, but for those of our own record;
+// none if there is no such directory. text is for what is no directory.
+func (r *run) entriesOf(ctx context.Context, dir, text string) (names []string, err error) {
+	fi, err := r.deps.Host.Stat(ctx, dir)
+	switch {
+	case isMissing(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("look at restore destination: %w", err)
+	case fi.Kind != remote.KindDir:
+		return nil, usererr.New(text, dir)
+	}
+	err = r.deps.Host.List(ctx, remote.ListRequest{Root: dir}, func(fi remote.FileInfo) error {
+		if fi.Path == recordName || fi.Path == recordTemp {
+			return nil
+		}
+		names = append(names, fi.Path)
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, fmt.Errorf("look at restore destination: %w", err)
+	}
+	return names, nil
+}
 
 // checkEmpty refuses a directory that holds anything. A missing one is fine.
 func (r *run) checkEmpty(ctx context.Context, dir, text string) error {
-	fi, err := r.deps.Host.Stat(ctx, dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, remote.ErrVanished):
-		return nil
-	case err != nil:
-		return fmt.Errorf("look at restore destination: %w", err)
-	case fi.Kind != remote.KindDir:
+	names, err := r.entriesOf(ctx, dir, text)
+	if err == nil && len(names) > 0 {
 		return usererr.New(text, dir)
 	}
-	err = r.deps.Host.List(ctx, remote.ListRequest{Root: dir}, func(remote.FileInfo) error { return errNotEmpty })
-	if errors.Is(err, errNotEmpty) {
-		return usererr.New(text, dir)
-	}
-	if err != nil {
-		return fmt.Errorf("look at restore destination: %w", err)
-	}
-	return nil
+	return err
 }
 
 // checkUnsavedTablespaces keeps a rule of the C tool for the backups it makes
@@ -219,16 +271,25 @@ func (r *run) savedTablespaces(b *catalog.Backup) (map[uint32]bool, error) {
 	}
 	saved := map[uint32]bool{}
 	for i := range entries {
-		e := &entries[i]
-		rest, ok := strings.CutPrefix(e.Path, tablespaceDir+"/")
-		if !ok || e.ExternalDir != 0 {
-			continue
-		}
-		if oid, _, inside := strings.Cut(rest, "/"); inside {
-			if n, err := strconv.ParseUint(oid, 10, 32); err == nil {
-				saved[uint32(n)] = true
-			}
+		if oid, _, ok := tablespaceVersion(&entries[i]); ok {
+			saved[oid] = true
 		}
 	}
 	return saved, nil
+}
+
+// tablespaceVersion tells in which tablespace a listed name lies, and in which
+// directory of it, the cluster's own.
+func tablespaceVersion(e *contentlist.Entry) (oid uint32, version string, ok bool) {
+	rest, ok := strings.CutPrefix(e.Path, tablespaceDir+"/")
+	if !ok || e.ExternalDir != 0 {
+		return 0, "", false
+	}
+	number, rest, ok := strings.Cut(rest, "/")
+	n, err := strconv.ParseUint(number, 10, 32)
+	if !ok || err != nil {
+		return 0, "", false
+	}
+	version, _, _ = strings.Cut(rest, "/")
+	return uint32(n), version, true
 }

@@ -19,7 +19,7 @@ type member struct {
 	fs        fsx.FS
 	backup    *catalog.Backup
 	entries   []contentlist.Entry
-	byPath    map[fileKey]int32 // nil for the backup that is restored
+	byPath    map[fileKey]int32 // nil if it is not needed
 	headerMap fsx.File          // nil if it has none
 }
 
@@ -28,6 +28,8 @@ type fileKey struct {
 	externalDir int
 	path        string
 }
+
+func keyOf(e *contentlist.Entry) fileKey { return fileKey{e.ExternalDir, e.Path} }
 
 func openMember(fsys fsx.FS, b *catalog.Backup, index bool) (*member, error) {
 	m := &member{fs: fsys, backup: b}
@@ -49,7 +51,7 @@ func openMember(fsys fsx.FS, b *catalog.Backup, index bool) (*member, error) {
 		for i := range m.entries {
 			e := &m.entries[i]
 			if e.IsRegular() {
-				m.byPath[fileKey{e.ExternalDir, e.Path}] = int32(i)
+				m.byPath[keyOf(e)] = int32(i)
 			}
 		}
 	}
@@ -69,7 +71,7 @@ func (m *member) close() error {
 
 // find returns the entry of a file, nil if the backup does not list it.
 func (m *member) find(e *contentlist.Entry) *contentlist.Entry {
-	i, ok := m.byPath[fileKey{e.ExternalDir, e.Path}]
+	i, ok := m.byPath[keyOf(e)]
 	if !ok {
 		return nil
 	}

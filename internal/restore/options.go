@@ -19,12 +19,17 @@ type Options struct {
 	// BackupID is the backup to restore; 0 is the newest that fits Target.
 	BackupID catalog.ID
 	PGData   string
+	// SystemID is the instance's configured system identifier.
+	SystemID uint64
 	Target   Target
 	Threads  int
 
 	Tablespaces  []Mapping // -T
 	Externals    []Mapping // --external-mapping
 	SkipExternal bool
+
+	// Incremental says how to use what is in the directory already.
+	Incremental Incremental
 
 	// Force restores backups whose status or validation says no.
 	Force               bool

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"gsprobackup/internal/blockfile"
 	"gsprobackup/internal/catalog/contentlist"
@@ -12,6 +13,7 @@ import (
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/remote"
 	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/wal"
 )
 
 // pageFile is a data file being restored: from which backup each of its
@@ -24,6 +26,8 @@ type pageFile struct {
 	// when one source has everything.
 	owner  []uint16
 	pieces []pagePiece
+	// old is set when the file is there already; see over.
+	old bool
 }
 
 const noOwner = 0xFFFF
@@ -36,9 +40,17 @@ type pageSource struct {
 	headers []blockfile.Header
 	total   int64
 	limit   uint32 // blocks from here on are not used
+
+	// noted tells that headers have LSN and checksum of each page, stop and
+	// checksums are the backup's: where it ends, whether pages have
+	// checksums.
+	noted     bool
+	stop      wal.LSN
+	checksums bool
 }
 
-// pagePiece is a range of frames of one source for one worker to write.
+// pagePiece is a range of frames of one source for one worker to write; of an
+// old file, a range of blocks.
 type pagePiece struct{ source, lo, hi int }
 
 // pieceBytes is how much of a stored file a worker takes at a time.
@@ -83,7 +95,6 @@ func (w *writeOut) planPages(e *contentlist.Entry, target string) (*pageFile, er
 		return nil, errors.Join(fmt.Errorf("restore %s: chain of %d backups is too long", e.Path, len(f.sources)), f.close())
 	}
 	f.own()
-	f.cut()
 	return f, nil
 }
 
@@ -101,7 +112,10 @@ func blocksOf(e *contentlist.Entry) uint32 {
 }
 
 func openSource(m *member, e *contentlist.Entry) (pageSource, error) {
-	s := pageSource{path: m.stored(e), alg: e.CompressAlg, total: e.Size}
+	s := pageSource{
+		path: m.stored(e), alg: e.CompressAlg, total: e.Size,
+		stop: m.backup.StopLSN, checksums: m.backup.ChecksumVersion != 0,
+	}
 	var err error
 	if s.headers, err = m.headers(e); err != nil {
 		return s, err
@@ -109,6 +123,7 @@ func openSource(m *member, e *contentlist.Entry) (pageSource, error) {
 	if s.file, err = m.fs.Open(s.path); err != nil {
 		return s, fmt.Errorf("open backup file: %w", err)
 	}
+	s.noted = slices.ContainsFunc(s.headers, func(h blockfile.Header) bool { return h.Checksum != 0 })
 	if s.headers == nil {
 		if s.headers, s.total, err = scanHeaders(io.NewSectionReader(s.file, 0, e.Size)); err != nil {
 			return s, errors.Join(fmt.Errorf("read backup file %s: %w", s.path, err), s.file.Close())
@@ -181,7 +196,7 @@ func (f *pageFile) close() error {
 // writePiece writes one piece through a worker's page writer and returns the
 // number of bytes written.
 func (f *pageFile) writePiece(ctx context.Context, p pagePiece, out remote.Writer, run *blockfile.Run) (int64, error) {
-	s := f.sources[p.source]
+	s := &f.sources[p.source]
 	written := int64(0)
 	for lo := p.lo; lo < p.hi; {
 		end := int64(s.headers[lo].Pos) + readRun
@@ -192,12 +207,20 @@ func (f *pageFile) writePiece(ctx context.Context, p pagePiece, out remote.Write
 		if err := blockfile.ReadFrames(s.file, s.headers, s.total, lo, hi, run); err != nil {
 			return written, fmt.Errorf("read backup file %s: %w", s.path, err)
 		}
-		req := remote.WriteRequest{Path: f.target, Frames: run.Frames, Headers: run.Headers, Alg: s.alg}
-		if err := out.WriteRun(ctx, &req); err != nil {
-			return written, fmt.Errorf("restore file %s from %s: %w", f.target, s.path, err)
+		if err := f.writeRun(ctx, s, out, run); err != nil {
+			return written, err
 		}
 		written += int64(hi-lo) * blockfile.PageSize
 		lo = hi
 	}
 	return written, nil
+}
+
+// writeRun writes frames of a source.
+func (f *pageFile) writeRun(ctx context.Context, s *pageSource, out remote.Writer, run *blockfile.Run) error {
+	req := remote.WriteRequest{Path: f.target, Frames: run.Frames, Headers: run.Headers, Alg: s.alg}
+	if err := out.WriteRun(ctx, &req); err != nil {
+		return fmt.Errorf("restore file %s from %s: %w", f.target, s.path, err)
+	}
+	return nil
 }

@@ -83,6 +83,7 @@ func plan(t failer, chain []*generation) (string, error) {
 		return "", err
 	}
 	defer f.close()
+	f.cut()
 	owners := strings.Repeat(".", 20)
 	for _, p := range f.pieces {
 		for _, h := range f.sources[p.source].headers[p.lo:p.hi] {

@@ -15,7 +15,7 @@ import (
 // writePlain copies a file that was stored as it is, from the newest backup
 // that has its content (spec/formats.md §5.7). The CRC is compared on the way:
 // what was damaged since the validation must not pass for good.
-func (w *writeOut) writePlain(ctx context.Context, e *contentlist.Entry, out remote.FileWriter, buf []byte) (int64, error) {
+func (w *writeOut) writePlain(ctx context.Context, e *contentlist.Entry, out remote.FileSink, buf []byte) (int64, error) {
 	m, se, err := w.fullCopy(e)
 	if err != nil || se.Size == 0 {
 		return 0, err

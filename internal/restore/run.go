@@ -37,6 +37,14 @@ type run struct {
 	checkOnly bool
 	spaces    []tablespace
 	extDirs   []string // where externaldirN goes, in order
+
+	// What was found in the data directory: nothing (newDir), what an
+	// interrupted restore left (resumed), or a cluster to use (mode).
+	newDir  bool
+	resumed *record
+	mode    Incremental
+	old     *oldControl // its pg_control; nil when there was none
+	shift   wal.LSN     // for IncrementalLSN
 }
 
 // Run restores a backup.
@@ -90,7 +98,7 @@ func (r *run) do(ctx context.Context) error {
 	if err := r.opts.Target.Check(); err != nil {
 		return err
 	}
-	if err := r.checkEmpty(ctx, r.opts.PGData, "Restore destination is not empty: \"%s\""); err != nil {
+	if err := r.lookAtTarget(ctx); err != nil {
 		return err
 	}
 	if err := r.checkUnsavedTablespaces(ctx); err != nil {
@@ -101,6 +109,9 @@ func (r *run) do(ctx context.Context) error {
 		return err
 	}
 	if err := r.checkMappings(ctx); err != nil {
+		return err
+	}
+	if err := r.findShift(ctx); err != nil {
 		return err
 	}
 	if err := r.lockChain(ctx); err != nil {
@@ -207,7 +218,7 @@ func (r *run) writeAll(ctx context.Context) error {
 		return err
 	}
 	if err := w.directories(ctx); err != nil {
-		return err
+		return errors.Join(err, w.close())
 	}
 	if err := w.files(ctx); err != nil {
 		return err

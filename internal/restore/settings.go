@@ -142,17 +142,7 @@ func (r *run) writeSettings(ctx context.Context, f recoveryFile) error {
 		}
 		content = append(withoutRecovery(old), content...)
 	}
-	out, err := r.deps.Host.CreateFile(ctx, full, settingsMode)
-	if err != nil {
-		return err
-	}
-	if len(content) > 0 {
-		err = out.Data(content)
-	}
-	if err == nil && !r.opts.NoSync {
-		err = out.Sync()
-	}
-	return errors.Join(err, out.Close())
+	return r.writeSmall(ctx, full, content)
 }
 
 func isMissing(err error) bool {

@@ -69,7 +69,10 @@ func (w *world) instance() *catalog.Instance {
 // options restore a backup to the target; no ID means the newest.
 func (w *world) options(id string) restore.Options {
 	w.t.Helper()
-	opts := restore.Options{Instance: w.instance(), PGData: w.target.Dir, Threads: 2, NoSync: true, SkipExternal: w.target.SkipExternals}
+	inst := w.instance()
+	cfg := catalog.NewConfig()
+	w.must(inst.LoadConfig(cfg))
+	opts := restore.Options{Instance: inst, SystemID: cfg.SystemIdentifier, PGData: w.target.Dir, Threads: 2, NoSync: true, SkipExternal: w.target.SkipExternals}
 	if id != "" {
 		var err error
 		opts.BackupID, err = catalog.ParseID(id)

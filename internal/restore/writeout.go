@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"sync/atomic"
@@ -16,7 +15,6 @@ import (
 	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/pieces"
-	"gsprobackup/internal/remote"
 )
 
 // writeOut writes the files of a chain to the target.
@@ -25,6 +23,11 @@ type writeOut struct {
 	members []*member // FULL first
 	entries []*contentlist.Entry
 	made    []string // directories, parents first
+
+	// present are the files and directories that are there already and may
+	// be used, same the entries whose content is right.
+	present map[fileKey]present
+	same    []bool
 
 	queue   *pieces.Queue[*pageFile]
 	syncer  *syncer
@@ -37,13 +40,22 @@ type writeOut struct {
 const controlPending = pgdata.ControlPath + ".restoring"
 
 func (r *run) newWriteOut() (*writeOut, error) {
-	w := &writeOut{run: r}
+	w := &writeOut{run: r, present: map[fileKey]present{}}
+	last := len(r.chain) - 1
 	for i, b := range r.chain {
-		m, err := openMember(r.deps.FS, b, i < len(r.chain)-1)
+		m, err := openMember(r.deps.FS, b, i < last || r.compares())
 		if err != nil {
 			return nil, errors.Join(err, w.close())
 		}
 		w.members = append(w.members, m)
+	}
+	entries := w.destMember().entries
+	for i := range entries {
+		if oid, _, ok := tablespaceVersion(&entries[i]); ok {
+			if spc := w.spaceOf(oid); spc != nil {
+				spc.listed = true
+			}
+		}
 	}
 	return w, nil
 }
@@ -79,6 +91,15 @@ func (w *writeOut) restores(e *contentlist.Entry) bool {
 	return e.Path != pgdata.TablespaceMapName && e.Path != pgdata.DatabaseMapName
 }
 
+// listed finds the regular file that the backup has by this name.
+func (w *writeOut) listed(key fileKey) *contentlist.Entry {
+	m := w.destMember()
+	if i, ok := m.byPath[key]; ok && w.restores(&m.entries[i]) {
+		return &m.entries[i]
+	}
+	return nil
+}
+
 // files writes all regular files, largest first.
 func (w *writeOut) files(ctx context.Context) (err error) {
 	began := w.deps.Now()
@@ -98,114 +119,26 @@ func (w *writeOut) files(ctx context.Context) (err error) {
 		})
 		err = errors.Join(err, w.close())
 	}()
+	if err := w.compareFiles(ctx); err != nil {
+		return err
+	}
 	w.queue = pieces.New[*pageFile](len(w.entries))
 	g, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, w.queue.Stop)
 	defer stop()
-	w.syncer = newSyncer(ctx, w.deps.Host, w.opts.NoSync, max(w.opts.Threads, 1))
-	for range max(w.opts.Threads, 1) {
-		g.Go(func() error { return w.worker(ctx) })
+	w.syncer = newSyncer(ctx, w.deps.Host, w.opts.NoSync, w.threads())
+	for range w.threads() {
+		g.Go(func() error { return w.work(ctx) })
 	}
 	err = g.Wait()
 	return errors.Join(err, w.syncer.wait())
 }
 
+func (w *writeOut) threads() int { return max(w.opts.Threads, 1) }
+
 // weight orders files: those that will take longest first.
 func weight(e *contentlist.Entry) int64 {
 	return max(e.Size, int64(e.NBlocks)*blockfile.PageSize)
-}
-
-func (w *writeOut) worker(ctx context.Context) (err error) {
-	pages, err := w.deps.Host.NewWriter()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, pages.Close()) }()
-	var run blockfile.Run
-	buf := make([]byte, readRun)
-	for {
-		j, ok := w.queue.Take()
-		if !ok {
-			return context.Cause(ctx)
-		}
-		if j.Open == nil {
-			f, err := w.start(ctx, w.entries[j.Item], buf)
-			if f == nil {
-				w.queue.Opened(nil, 0)
-			} else {
-				w.queue.Opened(f, len(f.pieces))
-			}
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		f := j.Open.File
-		n, err := f.writePiece(ctx, f.pieces[j.Piece], pages, &run)
-		w.written.Add(n)
-		if err != nil {
-			return err
-		}
-		if w.queue.Done(j.Open) {
-			if err := f.close(); err != nil {
-				return fmt.Errorf("close backup file: %w", err)
-			}
-			w.finished(f.entry, f.target)
-		}
-	}
-}
-
-// start begins a file. A plain or compressed file is written at once; a data
-// file is returned for its pieces to be shared between the workers.
-func (w *writeOut) start(ctx context.Context, e *contentlist.Entry, buf []byte) (*pageFile, error) {
-	target := w.target(e)
-	out, err := w.deps.Host.CreateFile(ctx, target, remote.CreateOptions{Mode: e.Mode & 0o7777})
-	if err != nil {
-		return nil, fmt.Errorf("restore file: %w", err)
-	}
-	if !e.IsDatafile || e.IsCFS {
-		n, err := w.writePlain(ctx, e, out, buf)
-		w.written.Add(n)
-		if err = errors.Join(err, out.Close()); err != nil {
-			return nil, err
-		}
-		w.finished(e, target)
-		return nil, nil
-	}
-	f, err := w.pageSources(e, target)
-	if err != nil {
-		return nil, errors.Join(err, out.Close())
-	}
-	if f != nil && e.Compressed != nil {
-		n, err := f.writeCompressed(ctx, out)
-		w.written.Add(n)
-		if err = errors.Join(err, out.Close(), f.close()); err != nil {
-			return nil, err
-		}
-		w.finished(e, target)
-		return nil, nil
-	}
-	if err := out.Close(); err != nil {
-		return nil, fmt.Errorf("restore file: %w", err)
-	}
-	if f == nil || len(f.pieces) == 0 {
-		if f != nil {
-			if err := f.close(); err != nil {
-				return nil, err
-			}
-		}
-		w.finished(e, target)
-		return nil, nil
-	}
-	return f, nil
-}
-
-// pageSources plans a data file; nil when it is empty.
-func (w *writeOut) pageSources(e *contentlist.Entry, target string) (*pageFile, error) {
-	if e.Size == 0 {
-		return nil, nil
-	}
-	return w.planPages(e, target)
 }
 
 // finished sends a written file to be synced and counts it.
@@ -219,24 +152,30 @@ func (w *writeOut) finished(e *contentlist.Entry, target string) {
 func (w *writeOut) finish(ctx context.Context) error {
 	host := w.deps.Host
 	began := w.deps.Now()
-	control := path.Join(w.opts.PGData, pgdata.ControlPath)
 	if w.opts.NoSync {
 		w.emit(SyncSkipped{})
-		return host.Rename(ctx, path.Join(w.opts.PGData, controlPending), control)
+	} else {
+		w.emit(SyncStarted{Files: len(w.entries)})
 	}
-	w.emit(SyncStarted{Files: len(w.entries)})
-	for _, dir := range w.made {
-		if err := host.SyncDir(ctx, dir); err != nil {
-			return fmt.Errorf("sync directory: %w", err)
-		}
+	if err := w.syncDirs(ctx, w.made...); err != nil {
+		return err
 	}
+	control := path.Join(w.opts.PGData, pgdata.ControlPath)
 	if err := host.Rename(ctx, path.Join(w.opts.PGData, controlPending), control); err != nil {
 		return err
 	}
-	if err := host.SyncDir(ctx, path.Dir(control)); err != nil {
-		return fmt.Errorf("sync directory: %w", err)
+	if err := w.syncDirs(ctx, path.Dir(control)); err != nil {
+		return err
 	}
-	w.emit(SyncFinished{Files: len(w.entries), Elapsed: elapsed(w.deps.Now().Sub(began))})
+	if err := host.Remove(ctx, path.Join(w.opts.PGData, recordName)); err != nil {
+		return err
+	}
+	if err := w.syncDirs(ctx, w.opts.PGData); err != nil {
+		return err
+	}
+	if !w.opts.NoSync {
+		w.emit(SyncFinished{Files: len(w.entries), Elapsed: elapsed(w.deps.Now().Sub(began))})
+	}
 	return nil
 }
 
