@@ -112,7 +112,7 @@ func (w *work) aim(e *catalog.Entry, p *pageMerge) {
 	p.entry, p.alg, p.border = e, w.outputAlgorithm(e), noLimit
 	seg := w.segment
 	if e.Compressed != nil {
-		seg = pgdata.CompressedSegBlocks
+		seg = pgdata.ImageFormatOf(e.Path).SegBlocks()
 	}
 	p.first = uint32(e.Segno) * seg
 }

@@ -183,7 +183,7 @@ func (p *pageMerge) repack(s *source) error {
 func (p *pageMerge) describe(h *blockfile.Header) error {
 	var c pgdata.PageCheck
 	if p.entry.Compressed != nil {
-		c = pgdata.CheckCompressedImage(p.page, p.first+h.Block)
+		c = pgdata.ImageFormatOf(p.entry.Path).Check(p.page, p.first+h.Block).Page
 	} else {
 		c = pgdata.CheckPage(p.page, p.first+h.Block, p.rules)
 	}

@@ -3,6 +3,7 @@ package pgdata
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // A block of a row-compressed relation, as the server keeps it in chunks and
@@ -53,20 +54,46 @@ type ImageCheck struct {
 // OK tells whether the image may be stored.
 func (c ImageCheck) OK() bool { return c.Kind != ImageInvalid }
 
-// CheckCompressedImage is CheckPage for the stored images of a row-compressed
-// relation, for callers that need not know which kind of block it is.
-func CheckCompressedImage(img []byte, blkno uint32) PageCheck {
-	return CheckImage(img, blkno).Page
+// ImageFormat tells the stored images of the releases apart.
+type ImageFormat uint8
+
+// The formats. Images of 3.0 come from a `_pcd` file: segments have as many
+// blocks as those of other relations, the bits behind byte_convert and
+// diff_convert are all garbage, and bit 15 of pd_lower is clear in a backup,
+// too (PageCompressData in the server's page_compression.h of 3.0).
+const (
+	ImagesOf5 ImageFormat = iota // `_compress` files, 3.1 and newer
+	ImagesOf3                    // `_pcd` files, 3.0
+)
+
+// ImageFormatOf tells what images are stored for a row-compressed relation by
+// the path of its list entry: C 3.0 lists it by the name of its main file.
+func ImageFormatOf(path string) ImageFormat {
+	if strings.HasSuffix(path, "_compress") {
+		return ImagesOf5
+	}
+	return ImagesOf3
 }
 
-// CheckImage tests a stored image of BlockSize bytes, with or without the mark
-// in pd_lower. blkno is the absolute block number (segments of
-// CompressedSegBlocks), which only the checksum of a raw page covers.
+// SegBlocks is the number of logical blocks in a full segment.
+func (f ImageFormat) SegBlocks() uint32 {
+	if f == ImagesOf3 {
+		return DefaultRelSegBlocks
+	}
+	return CompressedSegBlocks
+}
+
+// CheckImage is ImagesOf5.Check.
+func CheckImage(img []byte, blkno uint32) ImageCheck { return ImagesOf5.Check(img, blkno) }
+
+// Check tests a stored image of BlockSize bytes, with or without the mark in
+// pd_lower. blkno is the absolute block number (segments of SegBlocks), which
+// only the checksum of a raw page covers.
 //
 // The order of the tests follows §7.8: a compressed block must end in zeros
 // and its crc must fit; what else fits pd_checksum is raw. C takes every block
 // for compressed and crashes on raw ones (§14 row 1).
-func CheckImage(img []byte, blkno uint32) ImageCheck {
+func (f ImageFormat) Check(img []byte, blkno uint32) ImageCheck {
 	if len(img) != BlockSize {
 		return ImageCheck{Page: PageCheck{Status: PageHeaderInvalid, Reason: headerInvalid}}
 	}
@@ -74,7 +101,7 @@ func CheckImage(img []byte, blkno uint32) ImageCheck {
 		return ImageCheck{Kind: ImageZero, Size: BlockSize, Page: PageCheck{Status: PageZero}}
 	}
 	h := DecodePageHeader(img)
-	size, fits := compressedSize(img, &h)
+	size, fits := f.compressedSize(img, &h)
 	packed := ImageCheck{Kind: ImageCompressed, Size: size, Page: PageCheck{LSN: h.LSN}}
 	if fits && IsZero(img[size:]) {
 		return packed
@@ -97,7 +124,7 @@ func isZeroImage(img []byte) bool {
 
 // compressedSize is the number of bytes of a compressed block, and whether
 // its crc fits.
-func compressedSize(img []byte, h *PageHeader) (int, bool) {
+func (f ImageFormat) compressedSize(img []byte, h *PageHeader) (int, bool) {
 	n := 0
 	switch h.Version {
 	case pageVersionCommon:
@@ -114,7 +141,7 @@ func compressedSize(img []byte, h *PageHeader) (int, bool) {
 	start := n + blockMetaSize
 	end := start + int(le.Uint16(img[n+4:]))
 	algorithm := le.Uint16(img[n+6:]) >> 2 & 0xF
-	if end == start || end > BlockSize || algorithm < 1 || algorithm > maxBlockAlgorithm {
+	if end == start || end > BlockSize || f == ImagesOf5 && (algorithm < 1 || algorithm > maxBlockAlgorithm) {
 		return 0, false
 	}
 	return end, dataChecksum(img[start:end]) == le.Uint32(img[n:])

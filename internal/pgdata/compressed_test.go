@@ -211,8 +211,25 @@ func TestCheckImage(t *testing.T) {
 	} {
 		c := CheckImage(tc.img, 9)
 		if c.Kind != tc.kind || c.Size != tc.size || c.OK() != (c.Page.Reason == "") ||
-			c.OK() != c.Page.OK() || CheckCompressedImage(tc.img, 9) != c.Page {
+			c.OK() != c.Page.OK() {
 			t.Errorf("%s: %+v, want kind %d size %d", name, c, tc.kind, tc.size)
+		}
+	}
+}
+
+// Images of 3.0 do not tell their algorithm.
+func TestImagesOf3(t *testing.T) {
+	img := packedImage(6, bytes.Repeat([]byte("abc"), 60))
+	img[40+6], img[40+7] = 0xC3, 0xFF
+	if k := ImagesOf3.Check(img, 9).Kind; k != ImageCompressed {
+		t.Errorf("kind %d", k)
+	}
+	if k := ImagesOf5.Check(img, 9).Kind; k != ImageInvalid {
+		t.Errorf("kind %d for a newer release", k)
+	}
+	for path, want := range map[string]ImageFormat{"base/1/2_compress": ImagesOf5, "base/1/2.1_compress": ImagesOf5, "base/1/2": ImagesOf3, "base/1/2.1": ImagesOf3} {
+		if f := ImageFormatOf(path); f != want || f.SegBlocks() != map[ImageFormat]uint32{ImagesOf5: 130048, ImagesOf3: 131072}[want] {
+			t.Errorf("%s: format %d", path, f)
 		}
 	}
 }

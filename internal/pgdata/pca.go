@@ -89,10 +89,7 @@ func (h *PCAHeader) Address(rec []byte) ([]uint32, error) {
 		return nil, fmt.Errorf("read chunk address: %d bytes, want %d", len(rec), pcaFixedSize+4*per)
 	}
 	le := binary.LittleEndian
-	var sum uint32
-	for off := 4; off < len(rec); off += 4 {
-		sum += le.Uint32(rec[off:])
-	}
+	sum := pcaSum(rec)
 	if found := le.Uint32(rec); sum != found {
 		return nil, &CorruptionError{Reason: "chunk address: wrong checksum", Expected: uint64(found), Found: uint64(sum)}
 	}
@@ -109,4 +106,78 @@ func (h *PCAHeader) Address(rec []byte) ([]uint32, error) {
 		numbers[i] = n
 	}
 	return numbers, nil
+}
+
+// PCAWriter makes the two files of a segment from stored images, in order: what
+// Add returns goes to `_pcd`, File is `_pca` in the end. Chunks are numbered as
+// they come, as C 3.0 does at a restore.
+type PCAWriter struct {
+	header PCAHeader
+	per    int
+	first  uint32 // absolute number of the segment's first block
+	file   []byte
+	buf    [BlockSize]byte
+}
+
+// NewPCAWriter begins the segment with number segno of a relation.
+func NewPCAWriter(chunkSize uint16, algorithm uint8, segno uint32) (*PCAWriter, error) {
+	per, err := chunksPerBlock(chunkSize)
+	if err != nil {
+		return nil, fmt.Errorf("write compress address file: %w", err)
+	}
+	w := &PCAWriter{header: PCAHeader{ChunkSize: chunkSize, Algorithm: algorithm}, per: per, first: segno * DefaultRelSegBlocks}
+	// The file is mapped by the server and always has room for all blocks.
+	size, _ := w.header.AddressOffset(DefaultRelSegBlocks)
+	w.file = make([]byte, size)
+	return w, nil
+}
+
+// Add puts the image of the next block into chunks, which are valid until the
+// next call. The error is a *CorruptionError with Block set to the absolute
+// block number if the image is neither compressed nor a good page.
+func (w *PCAWriter) Add(img []byte) ([]byte, error) {
+	if w.header.Blocks >= DefaultRelSegBlocks {
+		return nil, fmt.Errorf("write compress address file: more than %d blocks", w.header.Blocks)
+	}
+	blkno := w.first + w.header.Blocks
+	c := ImagesOf3.Check(img, blkno)
+	if !c.OK() {
+		return nil, &CorruptionError{Block: blkno, Reason: c.Page.Reason, Expected: uint64(c.Page.Found), Found: uint64(c.Page.Computed)}
+	}
+	chunk := int(w.header.ChunkSize)
+	n := (c.Size + chunk - 1) / chunk
+	off, size := w.header.AddressOffset(w.header.Blocks)
+	rec := w.file[off : off+int64(size)]
+	rec[4], rec[5] = byte(n), byte(n)
+	le := binary.LittleEndian
+	for i := range n {
+		w.header.AllocatedChunks++
+		le.PutUint32(rec[pcaFixedSize+4*i:], w.header.AllocatedChunks)
+	}
+	le.PutUint32(rec, pcaSum(rec))
+	w.header.Blocks++
+	out := w.buf[:n*chunk]
+	clear(out)
+	copy(out, img[:c.Size])
+	out[13] &^= lowerMarked >> 8
+	return out, nil
+}
+
+// File is the `_pca` file.
+func (w *PCAWriter) File() []byte {
+	le := binary.LittleEndian
+	le.PutUint32(w.file, w.header.Blocks)
+	le.PutUint32(w.file[4:], w.header.AllocatedChunks)
+	le.PutUint16(w.file[8:], w.header.ChunkSize)
+	w.file[10] = w.header.Algorithm
+	return w.file
+}
+
+// pcaSum is the checksum of a record: the wrapping sum of all its words but the
+// first.
+func pcaSum(rec []byte) (sum uint32) {
+	for off := 4; off < len(rec); off += 4 {
+		sum += binary.LittleEndian.Uint32(rec[off:])
+	}
+	return sum
 }

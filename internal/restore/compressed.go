@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"gsprobackup/internal/blockfile"
 	"gsprobackup/internal/compress"
@@ -20,10 +19,6 @@ func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileSink) (wr
 	info := f.entry.Compressed
 	if info.ChunkSize <= 0 || info.ChunkSize > 4096 || info.Algorithm < 0 || info.Algorithm > 0x7F {
 		return 0, usererr.New("restore file %s: impossible chunk size %d or algorithm %d", f.target, info.ChunkSize, info.Algorithm)
-	}
-	if !strings.HasSuffix(f.entry.Path, "_compress") {
-		return 0, usererr.New("restore file %s: row-compressed relations in backups of openGauss 3.0 are not supported", f.target).
-			WithHint("restore this backup with the gs_probackup of openGauss 3.0")
 	}
 	layout, ok := pgdata.ExtentsOf(info.ExtentPages)
 	if !ok {

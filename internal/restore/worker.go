@@ -77,6 +77,8 @@ func (k *worker) start(ctx context.Context, item int) (*pageFile, error) {
 		err = k.fixMode(ctx, e, here)
 	case !e.IsDatafile || e.IsCFS:
 		err = k.plain(ctx, e, here)
+	case isCompressed3(e):
+		err = k.compressed3(ctx, e)
 	case e.Size == 0:
 		err = k.create(ctx, e, remote.CreateOptions{}, nil)
 	case e.Compressed != nil:

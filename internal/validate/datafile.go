@@ -56,7 +56,7 @@ type pageSettings struct {
 func (s pageSettings) absolute(e *contentlist.Entry, block uint32) uint32 {
 	seg := s.RelSegBlocks
 	if e.Compressed != nil {
-		seg = pgdata.CompressedSegBlocks
+		seg = pgdata.ImageFormatOf(e.Path).SegBlocks()
 	}
 	return uint32(e.Segno)*seg + block
 }
@@ -225,7 +225,7 @@ func (c *pageChecker) checkPage(d *dataFile, block uint32, payload []byte, codec
 	blkno := s.absolute(d.entry, block)
 	var pc pgdata.PageCheck
 	if d.entry.Compressed != nil {
-		pc = pgdata.CheckCompressedImage(page, blkno)
+		pc = pgdata.ImageFormatOf(d.entry.Path).Check(page, blkno).Page
 	} else {
 		pc = pgdata.CheckPage(page, blkno, s.Rules)
 	}
