@@ -16,7 +16,7 @@ import (
 // runs ps, never changes a status, and reports a failing stdout (spec/cli.md
 // §8.1, §13 rows 9 and 17).
 func showCommand(s *session) *cobra.Command {
-	rules := commandRules{name: "show", noInstance: true, takesID: true}
+	rules := commandRules{name: "show", noInstance: true, takesID: true, shows: true}
 	return newCommand("show", "list backups", s.command(rules, func(ctx context.Context, r *request) error {
 		if r.ID != 0 && r.Instance == "" {
 			return usererr.New("You must specify --instance to use (-i, --backup-id) option")

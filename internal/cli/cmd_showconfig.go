@@ -12,7 +12,7 @@ import (
 )
 
 func showConfigCommand(s *session) *cobra.Command {
-	rules := commandRules{name: "show-config"}
+	rules := commandRules{name: "show-config", shows: true}
 	return newCommand("show-config", "show the settings of an instance", s.command(rules, func(_ context.Context, r *request) error {
 		settings := shownSettings(r.Config, s.profile)
 		if r.JSON {

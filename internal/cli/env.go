@@ -61,7 +61,7 @@ func OSEnv() Env {
 	return Env{
 		LookupEnv:    os.LookupEnv,
 		Now:          time.Now,
-		Location:     time.Local,
+		Location:     localZone(os.LookupEnv),
 		UserName:     effectiveUser,
 		CPUs:         runtime.NumCPU(),
 		PID:          os.Getpid(),

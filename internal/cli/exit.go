@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -99,14 +100,18 @@ func (s *session) explainCancel(ctx context.Context, err error) error {
 	return err
 }
 
-// catchSignals turns the first INT, QUIT or TERM into a cancellation. A second
-// one finds the default action again and kills the process.
+// catchSignals turns the first INT, QUIT, TERM or HUP into a cancellation. A
+// second one finds the default action again and kills the process. The C tool
+// lets HUP kill it; under nohup it is ignored here as there.
 func (s *session) catchSignals(cancel context.CancelCauseFunc) (stop func()) {
 	if !s.env.Signals {
 		return func() {}
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		select {
@@ -120,4 +125,29 @@ func (s *session) catchSignals(cancel context.CancelCauseFunc) (stop func()) {
 		signal.Stop(signals)
 		close(done)
 	}
+}
+
+// outliveReaders keeps a command that works alive when nobody reads its
+// messages any more: writing to a closed pipe would kill the process and leave
+// a server in backup mode. The signal is caught, not ignored, so that programs
+// started by us find the default action.
+func (s *session) outliveReaders() (stop func()) {
+	if !s.env.Signals {
+		return func() {}
+	}
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	return func() { signal.Stop(pipes) }
+}
+
+// output is stdout. That it cannot be written is a failure with words; the C
+// tool says nothing and exits 0 (spec/cli.md §13 row 17).
+type output struct{ w io.Writer }
+
+func (o output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil {
+		err = usererr.Wrap(err, "could not write to standard output: %s", usererr.SystemText(err))
+	}
+	return n, err
 }

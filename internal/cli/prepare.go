@@ -34,6 +34,8 @@ type commandRules struct {
 	logged bool
 	// needsDSS commands cannot work on shared storage in this build.
 	needsDSS bool
+	// shows commands print and do nothing else: they end with their reader.
+	shows bool
 	// loneLevel accepts a compression level without algorithm.
 	loneLevel bool
 }
@@ -59,6 +61,9 @@ func (s *session) command(rules commandRules, work func(context.Context, *reques
 		r, err := s.prepare(rules, args)
 		if err != nil {
 			return err
+		}
+		if !rules.shows {
+			defer s.outliveReaders()()
 		}
 		err = work(ctx, r)
 		s.succeeded = err == nil

@@ -66,7 +66,8 @@ type session struct {
 
 func newSession(args []string, streams Streams, env Env) *session {
 	s := &session{streams: streams, env: env}
-	s.screen = &screen{out: streams.Out, width: env.OutWidth}
+	s.streams.Out = output{streams.Out}
+	s.screen = &screen{out: s.streams.Out, width: env.OutWidth}
 	if env.OutWidth != nil && env.ErrTerminal {
 		s.streams.Err = beside{s.screen, streams.Err}
 	}

@@ -93,6 +93,7 @@ type world struct {
 	dir     string
 	server  *opengaussd.Server
 	catalog string
+	release func() // lets a backup go on that holdAtStop holds
 }
 
 func newWorld(t *testing.T) *world {
@@ -117,7 +118,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: dir, server: server, catalog: filepath.Join(dir, "catalog")}
 	w.ok("init", "-B", w.catalog)
 	w.ok("add-instance", "-B", w.catalog, "--instance", "n1", "-D", filepath.Join(dir, "data"))
-	if r := w.run(w.backup(), nil); r.exit != 0 {
+	if r := w.run(w.backup(), nil, nil); r.exit != 0 {
 		t.Fatal(r)
 	}
 	if err := account.Own(w.catalog); err != nil {
@@ -164,8 +165,9 @@ func (r result) String() string {
 	return fmt.Sprintf("exit %d (%v)\nstdout:\n%s\nstderr:\n%s", r.exit, r.signal, r.stdout, r.stderr)
 }
 
-// run runs a prepared command. Streams that are set stay.
-func (w *world) run(cmd *exec.Cmd, begun func()) result {
+// run runs a prepared command. Streams that are set stay. When the process has
+// come to the point that reached tells, then is called.
+func (w *world) run(cmd *exec.Cmd, reached <-chan struct{}, then func()) result {
 	w.t.Helper()
 	var out, errs bytes.Buffer
 	if cmd.Stdout == nil {
@@ -177,11 +179,21 @@ func (w *world) run(cmd *exec.Cmd, begun func()) result {
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	if begun != nil {
-		begun()
+	ended := make(chan struct{})
+	go func() {
+		// The state tells how it ended.
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	select {
+	case <-reached:
+		then()
+	case <-ended:
+		if reached != nil {
+			w.t.Error("the process ended too early")
+		}
 	}
-	// The state tells how it ended.
-	_ = cmd.Wait()
+	<-ended
 	r := result{exit: cmd.ProcessState.ExitCode(), stdout: out.String(), stderr: errs.String()}
 	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
 		r.signal = ws.Signal()
@@ -191,7 +203,7 @@ func (w *world) run(cmd *exec.Cmd, begun func()) result {
 
 func (w *world) ok(args ...string) result {
 	w.t.Helper()
-	r := w.run(w.command(args...), nil)
+	r := w.run(w.command(args...), nil, nil)
 	if r.exit != 0 {
 		w.t.Fatalf("%q: %v", args, r)
 	}
@@ -202,7 +214,8 @@ func (w *world) ok(args ...string) result {
 func (w *world) statuses() []string {
 	w.t.Helper()
 	var list []string
-	for line := range strings.Lines(w.ok("show", "-B", w.catalog, "--instance", "n1").stdout) {
+	r := w.run(exec.Command(toolPath, "show", "-B", w.catalog, "--instance", "n1"), nil, nil)
+	for line := range strings.Lines(r.stdout) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == "n1" {
 			list = append(list, f[len(f)-1])
 		}

@@ -72,7 +72,8 @@ var ErrHeld = errors.New("backup is locked by another process")
 type Intent struct {
 	// Destructive commands respect readers in backup_ro.pid and backups that
 	// build upon this one (Share), and need a writable directory. Others go on without a lock file on a read-only
-	// file system, where nothing can change.
+	// file system, where nothing can change, and in a directory that is not
+	// ours to write to, where only its owner can.
 	Destructive bool
 	// WithoutSpace grants the lock without a file when the disk is full, so
 	// that backups can be deleted then.

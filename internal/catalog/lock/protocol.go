@@ -43,13 +43,18 @@ func (l *Locker) take(ctx context.Context, path, backup string, intent Intent) (
 		switch {
 		case err == nil:
 			f, err = l.occupy(ctx, path, f)
-		case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrPermission):
+		case errors.Is(err, fs.ErrExist):
 			f, err = l.examine(path, backup)
+		case errors.Is(err, fs.ErrPermission):
+			denied := err
+			if f, err = l.examine(path, backup); errors.Is(err, errGone) {
+				err = fmt.Errorf("%w: %w", errClosed, denied)
+			}
 		}
 		switch {
 		case err == nil:
 			return f, nil
-		case errors.Is(err, syscall.EROFS) && !intent.Destructive,
+		case (errors.Is(err, syscall.EROFS) || errors.Is(err, errClosed)) && !intent.Destructive,
 			errors.Is(err, syscall.ENOSPC) && intent.WithoutSpace:
 			return nil, nil
 		case errors.Is(err, errAgain):
@@ -84,7 +89,12 @@ func couldNotCreate(path string, err error) error {
 var (
 	errAgain = errors.New("lock file changed hands")
 	errEmpty = fmt.Errorf("%w: no PID in it yet", errAgain)
+	errGone  = fmt.Errorf("%w: it is gone", errAgain)
 )
+
+// errClosed says that nobody has a lock file in a directory that our user must
+// not write to, a copy in a vault for instance.
+var errClosed = errors.New("directory is closed to us")
 
 // occupy writes our PID into a file just created. Another process may be
 // looking into the empty file and have its flock for a moment.
@@ -110,7 +120,7 @@ func (l *Locker) occupy(ctx context.Context, path string, f fsx.File) (fsx.File,
 func (l *Locker) examine(path, backup string) (fsx.File, error) {
 	f, err := l.fs.OpenFile(path, os.O_RDWR|fsx.NoFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errAgain
+		return nil, errGone
 	}
 	if err != nil {
 		return nil, err
