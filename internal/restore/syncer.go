@@ -31,6 +31,7 @@ func newSyncer(ctx context.Context, host remote.Host, off bool, workers int) *sy
 		s.wg.Go(func() {
 			for name := range s.jobs {
 				if ctx.Err() != nil {
+					s.stop(context.Cause(ctx))
 					continue
 				}
 				if err := host.SyncFile(ctx, name); err != nil {
@@ -45,6 +46,15 @@ func newSyncer(ctx context.Context, host remote.Host, off bool, workers int) *sy
 func (s *syncer) put(name string) {
 	if s.jobs != nil {
 		s.jobs <- name
+	}
+}
+
+// stop notes once why files were left out.
+func (s *syncer) stop(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.errs) == 0 {
+		s.errs = append(s.errs, cause)
 	}
 }
 

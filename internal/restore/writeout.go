@@ -123,15 +123,21 @@ func (w *writeOut) files(ctx context.Context) (err error) {
 		return err
 	}
 	w.queue = pieces.New[*pageFile](len(w.entries))
-	g, ctx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(ctx, w.queue.Stop)
+	syncing, giveUp := context.WithCancelCause(ctx)
+	w.syncer = newSyncer(syncing, w.deps.Host, w.opts.NoSync, w.threads())
+	g, working := errgroup.WithContext(ctx) // ends with the workers, the syncer goes on
+	stop := context.AfterFunc(working, w.queue.Stop)
 	defer stop()
-	w.syncer = newSyncer(ctx, w.deps.Host, w.opts.NoSync, w.threads())
 	for range w.threads() {
-		g.Go(func() error { return w.work(ctx) })
+		g.Go(func() error { return w.work(working) })
 	}
 	err = g.Wait()
-	return errors.Join(err, w.syncer.wait())
+	if err != nil {
+		giveUp(err)
+	}
+	serr := w.syncer.wait()
+	giveUp(nil)
+	return cmp.Or(err, serr)
 }
 
 func (w *writeOut) threads() int { return max(w.opts.Threads, 1) }
