@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/pagecopy"
@@ -49,7 +50,52 @@ func (r *run) describeCompressed(ctx context.Context, l *listing) error {
 			MoveDir: path.Join(r.opts.PGData, pgdata.ExtentMovesDir),
 		}
 	}
+	if err := r.describePairs(ctx, l); err != nil {
+		return err
+	}
 	l.items = slices.DeleteFunc(l.items, func(it *listed) bool { return it.vanished })
+	return nil
+}
+
+// describePairs makes one entry of the three files of a row-compressed relation
+// of openGauss 3.0, as C does: pages under the name of the main file, which is
+// empty. Where the addresses have no header yet, all three are plain files.
+func (r *run) describePairs(ctx context.Context, l *listing) error {
+	mains := map[string]bool{} // path -> its addresses are pages of the entry
+	for _, it := range l.items {
+		if main, ok := strings.CutSuffix(it.Path, remote.AddressSuffix); ok && r.layout.Classify(it.Path).Form == pgdata.FormPCA {
+			mains[main] = false
+		}
+	}
+	if len(mains) == 0 {
+		return nil
+	}
+	for _, it := range l.items {
+		if _, ok := mains[it.Path]; !ok || !it.IsDatafile || it.ExternalDir != 0 {
+			continue
+		}
+		info, err := r.deps.Host.CompressedInfo(ctx, path.Join(r.opts.PGData, it.Path)+remote.AddressSuffix)
+		switch {
+		case errors.Is(err, remote.ErrVanished):
+			it.vanished = true
+		case err != nil:
+			return fmt.Errorf("list data directory: %w", err)
+		case info.ChunkSize == 0:
+			continue
+		}
+		class := r.layout.Classify(it.Path)
+		it.size = int64(info.Blocks) * pgdata.BlockSize
+		it.Compressed = &contentlist.CompressedInfo{ChunkSize: int(info.ChunkSize), Algorithm: int(info.Algorithm)}
+		it.compressed = &remote.CompressedFile{Layout: info.Layout, Rel: class.Rel, Segno: class.Segno}
+		mains[it.Path] = true
+	}
+	l.items = slices.DeleteFunc(l.items, func(it *listed) bool {
+		switch r.layout.Classify(it.Path).Form {
+		case pgdata.FormPCA, pgdata.FormPCD:
+			return mains[it.Path[:len(it.Path)-len(remote.AddressSuffix)]]
+		}
+		return false
+	})
 	return nil
 }
 

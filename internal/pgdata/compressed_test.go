@@ -373,7 +373,7 @@ func FuzzExtent(f *testing.F) {
 
 func TestPCA(t *testing.T) {
 	le := binary.LittleEndian
-	head := make([]byte, pcaHeaderSize)
+	head := make([]byte, PCAHeaderSize)
 	le.PutUint32(head, 100)
 	le.PutUint32(head[4:], 300000)
 	le.PutUint16(head[8:], 2048)

@@ -55,6 +55,7 @@ type ExtentLayout uint8
 const (
 	Extents129 ExtentLayout = iota // 129 pages: 3.1 to 6.0
 	Extents128                     // 128 pages: 7.0
+	PairOf3                        // no extents: `_pca` and `_pcd` of 3.0, pca.go
 )
 
 // ExtentsOf finds the layout by the pages of an extent; 0 stands for the usual

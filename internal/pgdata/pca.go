@@ -22,9 +22,11 @@ import (
 //	 5  u8   allocated_chunks
 //	 8  u32  chunk numbers [8192/chunk_size]
 const (
-	pcaSector     = 512
-	pcaFixedSize  = 8
-	pcaHeaderSize = 32
+	pcaSector    = 512
+	pcaFixedSize = 8
+
+	// PCAHeaderSize is the length of the header.
+	PCAHeaderSize = 32
 )
 
 // PCAHeader is the head of a `_pca` file.
@@ -41,8 +43,8 @@ type PCAHeader struct {
 
 // ParsePCAHeader reads the head of a `_pca` file, at least 32 bytes.
 func ParsePCAHeader(b []byte) (*PCAHeader, error) {
-	if len(b) < pcaHeaderSize {
-		return nil, fmt.Errorf("read compress address file: %d bytes, want at least %d", len(b), pcaHeaderSize)
+	if len(b) < PCAHeaderSize {
+		return nil, fmt.Errorf("read compress address file: %d bytes, want at least %d", len(b), PCAHeaderSize)
 	}
 	le := binary.LittleEndian
 	h := &PCAHeader{

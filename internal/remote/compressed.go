@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"gsprobackup/internal/blockfile"
 	"gsprobackup/internal/pgdata"
@@ -15,7 +16,8 @@ import (
 
 // CompressedFile tells how to read a row-compressed relation file; block
 // numbers are logical ones then, and pages are stored images
-// (spec/formats.md §7.8).
+// (spec/formats.md §7.8). With pgdata.PairOf3 the path is that of the main file,
+// and the two files beside it are read.
 type CompressedFile struct {
 	Layout pgdata.ExtentLayout
 	// Rel and Segno are the numbers in the file's name.
@@ -53,6 +55,9 @@ func (h *local) compressedInfo(path string) (CompressedInfo, error) {
 		return CompressedInfo{}, vanished(err)
 	}
 	defer f.Close() // read only
+	if strings.HasSuffix(path, AddressSuffix) {
+		return pairInfo(f)
+	}
 	fi, err := f.Stat()
 	if err != nil {
 		return CompressedInfo{}, err

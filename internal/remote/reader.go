@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"gsprobackup/internal/blockfile"
@@ -24,14 +25,15 @@ type localReader struct {
 
 	codecs compress.Set
 	image  imageJob
+	pair   pair
 }
 
 func (r *localReader) Close() error {
-	if r.file == nil {
-		return nil
+	err := r.pair.close()
+	if r.file != nil {
+		err = errors.Join(err, r.file.Close())
+		r.file, r.path = nil, ""
 	}
-	err := r.file.Close()
-	r.file, r.path = nil, ""
 	return err
 }
 

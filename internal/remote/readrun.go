@@ -43,7 +43,11 @@ func (r *localReader) ReadRun(ctx context.Context, req *RunRequest, run *Run) er
 	}
 	job := runJob{localReader: r, ctx: ctx, req: req, run: run, codec: codec}
 	span := job.span
-	if req.Compressed != nil {
+	switch {
+	case req.Compressed == nil:
+	case req.Compressed.Layout == pgdata.PairOf3:
+		span = job.spanPair
+	default:
 		span = job.spanImages
 	}
 	for from := req.From; !run.EOF; {

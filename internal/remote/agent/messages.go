@@ -232,7 +232,7 @@ func rulesFields(c *codec, r *pgdata.PageRules) {
 
 func layoutField(c *codec, l *pgdata.ExtentLayout) {
 	number(c, l, 1)
-	if c.reading && *l > pgdata.Extents128 {
+	if c.reading && *l > pgdata.PairOf3 {
 		c.fail("extent layout %d", *l)
 	}
 }
