@@ -31,7 +31,7 @@ func (r *run) fail(ctx context.Context, cause error) error {
 		r.stream.abort()
 	}
 	var problems []error
-	if r.inBackupMode && r.stopped == nil {
+	if r.inBackupMode && r.stopped == nil && r.flavor.InBackup() {
 		if err := r.leaveBackupMode(clean); err != nil {
 			problems = append(problems, fmt.Errorf("stop backup on the server: %w", err))
 		}

@@ -182,7 +182,7 @@ type InvalidFileSize struct {
 // HiddenSkipped and SpecialSkipped name what the listing left out.
 type HiddenSkipped struct{ Path string }
 
-// SpecialSkipped names a socket, fifo or device.
+// SpecialSkipped names a socket, fifo or device, relative to PGDATA as in C.
 type SpecialSkipped struct{ Path string }
 
 // ExternalInTablespace warns of -E below a tablespace.

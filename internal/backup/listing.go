@@ -124,7 +124,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 				l.add(it)
 			}
 		default:
-			r.emit(SpecialSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
+			r.emit(SpecialSkipped{Path: fi.Path})
 		}
 		return nil
 	})

@@ -56,6 +56,9 @@ type Options struct {
 	RWTimeout time.Duration
 	// Remote tells that Host is another machine.
 	Remote bool
+	// WithoutStorage and WithoutS3 leave the last groups of the control file
+	// out, of which the C tool warns before 5.0.0 and 6.0.0.
+	WithoutStorage, WithoutS3 bool
 }
 
 // defaultArchiveTimeout is the C tool's (spec/cli.md §3.2).

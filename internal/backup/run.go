@@ -124,6 +124,12 @@ func (r *run) create(ctx context.Context) error {
 	}
 	r.started(b.ID)
 	b.Stream = true
+	if o.WithoutStorage {
+		b.StorageType = catalog.StorageAbsent
+	}
+	if o.WithoutS3 {
+		b.S3Status = catalog.S3Absent
+	}
 	b.CompressAlg, b.CompressLevel = o.Algorithm, o.Level
 	b.ExternalDirs = strings.Join(o.ExternalDirs, ":")
 	r.backup = b

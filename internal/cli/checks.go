@@ -104,7 +104,10 @@ func (s *session) checkCompression(rules commandRules, r *request) error {
 			return err
 		}
 	}
-	if cfg.CompressLevel != 1 && cfg.CompressAlgorithm == compress.Undefined && !rules.loneLevel {
+	// set-config only looks at what it is given, so that a file in which the
+	// C tool left a level alone can still be mended (spec/cli.md §13 row 14).
+	stored := rules.loneLevel && cfg.Source(catalog.FindConfigOption("compress-level")) != catalog.FromCommandLine
+	if cfg.CompressLevel != 1 && cfg.CompressAlgorithm == compress.Undefined && !stored {
 		return usererr.New("Cannot specify compress-level option alone without compress-algorithm option")
 	}
 	if cfg.CompressLevel > 9 {

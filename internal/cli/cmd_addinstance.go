@@ -26,6 +26,9 @@ func (s *session) addInstance(ctx context.Context, r *request) error {
 	if remoteWanted(cfg) {
 		return notBuiltIn("Remote mode (--remote-host)")
 	}
+	if err := checkExternals(cfg); err != nil {
+		return err
+	}
 	control, err := readControl(s.env.FS, cfg.PGData)
 	if err != nil {
 		return err

@@ -91,6 +91,7 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 			Note: r.Pin.Note, TTL: time.Duration(r.Pin.TTL) * time.Second, ExpireTime: r.Pin.Expire,
 			ArchiveTimeout: time.Duration(cfg.ArchiveTimeout) * time.Second,
 			RWTimeout:      time.Duration(r.RWTimeout) * time.Second,
+			WithoutStorage: !s.profile.StorageSection, WithoutS3: !s.profile.S3Section,
 		},
 		Server:    s.serverOptions(r),
 		Retention: retention,

@@ -3,12 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"path"
 
 	"github.com/spf13/cobra"
 
+	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/keyfile"
-	"gsprobackup/internal/compress"
-	"gsprobackup/internal/logging"
 	"gsprobackup/internal/usererr"
 )
 
@@ -17,13 +17,25 @@ import (
 func setConfigCommand(s *session) *cobra.Command {
 	rules := commandRules{name: "set-config", logged: true, loneLevel: true}
 	return newCommand("set-config", "change the settings of an instance", s.command(rules, func(_ context.Context, r *request) error {
-		if r.Config.CompressLevel != 1 && r.Config.CompressAlgorithm == compress.Undefined {
-			// Accepted for scripts that set the algorithm next; the C
-			// tool says nothing and then refuses every other command.
-			s.log.Log(logging.Warning, "compress-level is of no use until compress-algorithm is set too")
+		if err := checkExternals(r.Config); err != nil {
+			return err
 		}
 		return storable(r.instance.SaveConfig(r.Config))
 	}))
+}
+
+// checkExternals refuses relative external directories when they are set. The
+// C tool stores them and every backup fails (spec/cli.md §13 row 14).
+func checkExternals(cfg *catalog.Config) error {
+	if cfg.Source(catalog.FindConfigOption("external-dirs")) != catalog.FromCommandLine {
+		return nil
+	}
+	for _, dir := range splitDirs(externalDirs(cfg)) {
+		if !path.IsAbs(dir) {
+			return usererr.New("External directory \"%s\" is not an absolute path", dir)
+		}
+	}
+	return nil
 }
 
 // storable gives a value that no file can hold its own words. The C tool

@@ -23,9 +23,13 @@ type console struct {
 	env     Env
 	// perFile is --progress.
 	perFile bool
+	// slot is --slot.
+	slot string
 	// explain is --explain.
 	explain bool
 	bar     bar
+	// noMap remembers that the backup to restore has no tablespace_map.
+	noMap bool
 	// hints prints the next step after an error.
 	hints bool
 	// told are errors that were printed when they happened.

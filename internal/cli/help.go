@@ -34,6 +34,8 @@ type synopsisLine struct {
 	general string
 	// pageOnly lines are left out of the general list.
 	pageOnly bool
+	// last ends the synopsis without the empty line behind it.
+	last bool
 }
 
 // helpGroup is a block of options. The first group of a page has no title.
@@ -71,7 +73,7 @@ func printGeneralHelp(w io.Writer, prog string, p compat.Profile) error {
 	for _, page := range helpPages(p) {
 		fmt.Fprintf(&b, "\n  %s %s", prog, page.command)
 		writeSynopsis(&b, page.synopsis, true)
-		if len(page.synopsis) == 1 {
+		if page.command == "init" {
 			b.WriteString(" [--help]\n")
 		} else {
 			fmt.Fprintf(&b, "\n%*s[--help]\n", synopsisIndent, "")
@@ -92,7 +94,9 @@ func printHelp(w io.Writer, prog, command string, p compat.Profile) (ok bool, er
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s %s", prog, command)
 	writeSynopsis(&b, page.synopsis, false)
-	b.WriteString("\n")
+	if !page.synopsis[len(page.synopsis)-1].last {
+		b.WriteString("\n")
+	}
 	for n, g := range page.groups {
 		last := n == len(page.groups)-1
 		if last && g.title == titleS3 {

@@ -1,6 +1,10 @@
 package cli
 
-import "gsprobackup/internal/compat"
+import (
+	"slices"
+
+	"gsprobackup/internal/compat"
+)
 
 // The options and synopsis lines that several help pages share. The wording
 // of the descriptions is ours; names, columns and defaults are the C tool's.
@@ -163,7 +167,11 @@ func remoteGroup(p compat.Profile) helpGroup {
 		{long: "remote-user=username", text: []string{"user on the remote host (default: current user)"}},
 	}}
 	if p.RemoteLibpath {
-		g.options = append(g.options, helpOption{long: "remote-libpath=libpath", text: []string{"library directory on the remote host"}})
+		o := helpOption{long: "remote-libpath=libpath", text: []string{"library directory on the remote host"}}
+		if p.CrookedHelp {
+			o.column = 39
+		}
+		g.options = append(g.options, o)
 	}
 	g.options = append(g.options, helpOption{long: "ssh-options=ssh_options", text: []string{
 		"more options for ssh (default: none)",
@@ -182,10 +190,22 @@ func remoteSynopsis(p compat.Profile) []synopsisLine {
 	return lines
 }
 
+// pageRemoteSynopsis is remoteSynopsis for the pages of add-instance and
+// set-config, which had odd lines before 6.0.
+func pageRemoteSynopsis(p compat.Profile) []synopsisLine {
+	lines := remoteSynopsis(p)
+	if !p.CrookedHelp {
+		return lines
+	}
+	again := lines[2]
+	again.pageOnly = true
+	return slices.Concat(lines[:3], []synopsisLine{{pageOnly: true}}, lines[3:], []synopsisLine{again})
+}
+
 // setConfigRemoteSynopsis has two lines swapped on the command's own page.
 func setConfigRemoteSynopsis(p compat.Profile) []synopsisLine {
-	lines := remoteSynopsis(p)
-	if p.RemoteLibpath {
+	lines := pageRemoteSynopsis(p)
+	if p.RemoteLibpath && !p.CrookedHelp {
 		port, libpath := lines[2].text, lines[3].text
 		lines[2] = synopsisLine{text: libpath, general: port}
 		lines[3] = synopsisLine{text: port, general: libpath}
@@ -215,14 +235,14 @@ func s3Synopsis(p compat.Profile) []synopsisLine {
 		"[--access-bucket=bucket] [--endpoint=endpoint] [--region=region]")
 }
 
-func dssGroup(p compat.Profile) helpGroup {
+// dssGroup has one text two columns to the left; where the instance is
+// configured it was two columns to the right before 6.0.
+func dssGroup(p compat.Profile, config bool) helpGroup {
 	if !p.DSS {
 		return helpGroup{}
 	}
-	// The first text stands crooked in the C tool, two columns to the left
-	// or to the right.
 	column := 33
-	if p.InstanceIDHelp {
+	if config && p.CrookedHelp {
 		column = 37
 	}
 	g := helpGroup{title: titleDSS, options: []helpOption{

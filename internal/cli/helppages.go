@@ -50,10 +50,10 @@ func addInstancePage(p compat.Profile) helpPage {
 		command: "add-instance",
 		synopsis: slices.Concat(same("-B backup-path -D pgdata-path --instance=instance_name",
 			"[-E external-directories-paths]"),
-			remoteSynopsis(p), s3Synopsis(p), dssSynopsis(p)),
+			pageRemoteSynopsis(p), s3Synopsis(p), dssSynopsis(p)),
 		groups: groups(
 			helpGroup{options: []helpOption{optCatalog, optData, optInstance("name for the new instance"), optExternal}},
-			remoteGroup(p), s3Group(p), dssGroup(p)),
+			remoteGroup(p), s3Group(p), dssGroup(p, true)),
 	}
 }
 
@@ -83,7 +83,7 @@ func setConfigPage(p compat.Profile) helpPage {
 		groups: groups(
 			helpGroup{options: []helpOption{optCatalog, optInstance("name of the instance"), optData, optExternal, optArchiveTimeout}},
 			retentionGroup(false), compressionGroup(p, false), connectionGroup(false),
-			loggingGroup(), remoteGroup(p), s3Group(p), dssGroup(p)),
+			loggingGroup(), remoteGroup(p), s3Group(p), dssGroup(p, true)),
 	}
 }
 
@@ -167,6 +167,9 @@ func backupPage(p compat.Profile) helpPage {
 		// The bracket is the C tool's.
 		options = append(options, helpOption{long: "backup-pg-replslot]", text: []string{"include the 'pg_replslot' directory"}})
 		replslotLine = same("[--backup-pg-replslot]")
+		if p.CrookedHelp {
+			replslotLine = []synopsisLine{{pageOnly: true}, {text: "[--backup-pg-replslot]", last: true}}
+		}
 	}
 	return helpPage{
 		command: "backup",
@@ -194,7 +197,7 @@ func backupPage(p compat.Profile) helpPage {
 			helpGroup{options: options},
 			loggingGroup(), retentionGroup(true, " after a good backup"),
 			compressionGroup(p, true), connectionGroup(true),
-			remoteGroup(p), s3Group(p), dssGroup(p),
+			remoteGroup(p), s3Group(p), dssGroup(p, false),
 			helpGroup{title: titlePinning, options: pinning()}),
 	}
 }
@@ -221,7 +224,7 @@ func restorePage(p compat.Profile) helpPage {
 				{long: "skip-external-dirs", text: []string{"leave the external directories out"}},
 				{short: 'I', long: "incremental-mode=none|checksum|lsn", text: []string{"keep pages of PGDATA that are still right", "(default: none)"}},
 			}},
-			recoveryGroup(), remoteGroup(p), s3Group(p), dssGroup(p), loggingGroup()),
+			recoveryGroup(), remoteGroup(p), s3Group(p), dssGroup(p, false), loggingGroup()),
 	}
 }
 

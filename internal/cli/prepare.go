@@ -36,7 +36,7 @@ type commandRules struct {
 	needsDSS bool
 	// shows commands print and do nothing else: they end with their reader.
 	shows bool
-	// loneLevel accepts a compression level without algorithm.
+	// loneLevel accepts a stored compression level without algorithm.
 	loneLevel bool
 }
 
@@ -113,6 +113,7 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 		}
 	}
 	s.console.perFile = r.Progress
+	s.console.slot = r.Slot
 	s.console.explain = r.Explain
 	s.console.hints = s.console.hints || r.Hints
 	if r.given["password"] && r.NoPassword {

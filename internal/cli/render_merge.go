@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/event"
@@ -54,6 +55,10 @@ func renderMergeWork(c *console, e event.Event) bool {
 	case merge.DirectoriesMade:
 		if c.profile.DSS {
 			c.logf("Restore directories and symlinks... in %s", e.Dir)
+			if c.profile.DSSDataBytes {
+				// The C tool makes an empty tree there, we only say so.
+				c.logf("Restore directories and symlinks... in %s", filepath.Join(filepath.Dir(e.Dir), "dssdata"))
+			}
 		} else {
 			c.logf("Restore directories and symlinks...")
 		}

@@ -25,6 +25,7 @@ func renderRestoreChoice(c *console, e event.Event) bool {
 	case restore.BadStatus:
 		c.warn("Backup %s has status: %s", e.ID, e.Status)
 	case restore.NoTablespaceMap:
+		c.noMap = true
 		c.logf("there is no file tablespace_map")
 	case restore.CheckingTablespaces:
 		c.logf("check tablespace directories of backup %s", e.ID)
@@ -40,6 +41,9 @@ func renderRestoreChoice(c *console, e event.Event) bool {
 		c.warn("Backup %s is not valid, restore is forced", e.ID)
 	case restore.RestoringFrom:
 		c.info("Restoring the database from backup at %s", optvalue.FormatTime(e.StartTime, c.env.Location))
+		if c.noMap { // the C tool looks twice and says it twice
+			c.logf("there is no file tablespace_map")
+		}
 	case restore.Completed:
 		if e.Validate {
 			c.info("Validate of backup %s completed.", e.ID)

@@ -16,7 +16,11 @@ import (
 func renderWAL(c *console, e event.Event) bool {
 	switch e := e.(type) {
 	case walstream.StreamStarted:
-		c.receiverLine("send START_REPLICATION " + e.LSN.String() + " success")
+		slot := ""
+		if c.slot != "" {
+			slot = "SLOT \"" + c.slot + "\" "
+		}
+		c.receiverLine("send START_REPLICATION " + slot + e.LSN.String() + " success")
 	case walstream.KeepaliveReceived:
 		c.receiverLine("keepalive message is received")
 	case walstream.SegmentPartialLeft:

@@ -49,6 +49,9 @@ type Profile struct {
 	RWTimeout bool
 	// RemoteLibpath lists --remote-libpath in help pages (3.0.0).
 	RemoteLibpath bool
+	// CrookedHelp is the layout of help pages around --remote-libpath and
+	// --backup-pg-replslot before 6.0: empty and doubled lines.
+	CrookedHelp bool
 
 	// StorageSection and S3Section are the last two groups of a control
 	// file as "show -i" prints it (5.0.0, 6.0.0).
@@ -93,7 +96,7 @@ var profiles = []Profile{
 	},
 	{
 		Name: "3.0", Release: "3.0.0",
-		RWTimeout: true, RemoteLibpath: true,
+		RWTimeout: true, RemoteLibpath: true, CrookedHelp: true,
 		ReceiverTime: true, ReceiverFullPath: true,
 		ChecksumsKnown: true, BitmapLines: true, Cleanup: true,
 	},
@@ -101,7 +104,7 @@ var profiles = []Profile{
 		Name: "5.0", Release: "5.0.5",
 		TypeColumn: true, DSS: true, InstanceIDHelp: true, StorageSection: true,
 		ExtraAlgorithms: true, Replslot: true,
-		RWTimeout: true, RemoteLibpath: true,
+		RWTimeout: true, RemoteLibpath: true, CrookedHelp: true,
 		ReceiverTime: true, ReceiverFullPath: true,
 		ChecksumsKnown: true, BitmapLines: true, Cleanup: true,
 	},

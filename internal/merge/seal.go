@@ -155,9 +155,6 @@ func (w *work) check(ctx context.Context) (bool, error) {
 	var mu sync.Mutex
 	w.verdict = []event.Event{validate.Started{ID: w.result}}
 	sink := event.Func(func(e event.Event) {
-		if _, file := e.(validate.FileChecked); file {
-			return
-		}
 		mu.Lock()
 		defer mu.Unlock()
 		w.verdict = append(w.verdict, e)

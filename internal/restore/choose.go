@@ -107,7 +107,7 @@ func (r *run) buildChain() error {
 	}
 	r.chain = chain
 	for _, b := range chain { // the oldest bad one, be it the last
-		if !b.Status.Usable() {
+		if !b.Status.Usable() && r.dest.Mode != catalog.ModeFull {
 			if err := validate.MarkOrphans(deps, r.backups, b); err != nil {
 				return err
 			}

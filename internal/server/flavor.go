@@ -54,6 +54,9 @@ type Flavor interface {
 	// nothing when no backup runs. When it is not known whether one runs it
 	// closes the connection, upon which the server drops the session's backup.
 	AbortBackup(ctx context.Context) error
+	// InBackup tells whether AbortBackup has anything to do: not after a start
+	// that the server refused.
+	InBackup() bool
 	// SwitchWAL ends the current WAL segment of a primary and returns the end
 	// of the switch record.
 	SwitchWAL(ctx context.Context) (wal.LSN, error)

@@ -162,6 +162,8 @@ func (g *openGauss) StopBackup(ctx context.Context) (*StopResult, error) {
 	return parseStop(rows, columns)
 }
 
+func (g *openGauss) InBackup() bool { return g.state != noBackup }
+
 func (g *openGauss) AbortBackup(ctx context.Context) error {
 	switch {
 	case g.state == noBackup:

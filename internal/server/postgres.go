@@ -186,6 +186,8 @@ func (p *postgres) StopBackup(ctx context.Context) (*StopResult, error) {
 	return parseStop(rows, 5)
 }
 
+func (p *postgres) InBackup() bool { return p.state != noBackup }
+
 func (p *postgres) AbortBackup(ctx context.Context) error {
 	switch {
 	case p.state == noBackup:

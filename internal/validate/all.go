@@ -21,6 +21,7 @@ type InstanceResult struct{ Corrupt, Locked bool }
 // of one that turns out good again are checked at once.
 func Instance(ctx context.Context, deps Deps, opts Options) (res InstanceResult, err error) {
 	inst := deps.Instance
+	deps.Sink.Emit(InstanceStarted{Instance: inst.Name()})
 	backups, err := inst.Backups(ctx)
 	if err != nil {
 		return res, err
@@ -28,7 +29,6 @@ func Instance(ctx context.Context, deps Deps, opts Options) (res InstanceResult,
 	opts.Archive = inst.WALDir()
 	v := instance{deps: deps, opts: opts, backups: backups, locker: inst.NewLocker()}
 	defer func() { err = errors.Join(err, v.unlock()) }()
-	deps.Sink.Emit(InstanceStarted{Instance: inst.Name()})
 	for _, b := range backups {
 		if err := v.validate(ctx, b); err != nil {
 			return v.result, err

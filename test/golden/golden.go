@@ -31,6 +31,10 @@ const (
 	// instance n1, with an external directory, two tablespaces, a segment
 	// file, a column-store file and a row-compressed relation.
 	Zlib = "zlib"
+	// Ptrack is backups: FULL TOW9UX (none) and PTRACK TOW9V2, TOW9V6 (with an
+	// external directory), TOW9VA, TOW9VF (zlib), TOW9VJ, instance n1. It is
+	// the catalog of the recordings 02_backups, 03b, 05_merge.
+	Ptrack = "ptrack"
 	// LZ4 is backups_lz4 with FULL TOWA5X, instance n1, without WAL.
 	LZ4 = "lz4"
 	// PGLZ is backups_pglz with FULL TOWA5M, instance n1, without WAL.
@@ -47,6 +51,7 @@ const (
 var Small = []Catalog{
 	{Mixed, "/home/omm/be", "n1", []string{"TOWAGE", "TOWAGJ", "TOWAGN", "TOWAGR"}},
 	{Zlib, "/home/omm/backups_z", "n1", []string{"TOWA57", "TOWA5D", "TOWA5I"}},
+	{Ptrack, "/home/omm/backups", "n1", []string{"TOW9UX", "TOW9V2", "TOW9V6", "TOW9VA", "TOW9VF", "TOW9VJ"}},
 	{LZ4, "/home/omm/backups_lz4", "n1", []string{"TOWA5X"}},
 	{PGLZ, "/home/omm/backups_pglz", "n1", []string{"TOWA5M"}},
 	{Zstd, "/home/omm/backups_zstd", "n1", []string{"TOWA62"}},
@@ -84,15 +89,20 @@ type Machine struct{ Dir string }
 func Start(t testing.TB, name string) (Machine, Catalog) {
 	t.Helper()
 	m := Machine{Dir: t.TempDir()}
-	f, err := small.Open("testdata/" + name + ".tar.zst")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := Unpack(m.Dir, f, nil); err != nil {
+	if err := Lay(m, name); err != nil {
 		t.Fatal(err)
 	}
 	return m, Lookup(name)
+}
+
+// Lay lays a small catalog on a machine.
+func Lay(m Machine, name string) error {
+	f, err := small.Open("testdata/" + name + ".tar.zst")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return Unpack(m.Dir, f, nil)
 }
 
 // Path is where a file of the machine really is.

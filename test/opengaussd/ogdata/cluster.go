@@ -20,6 +20,8 @@ type Options struct {
 	// Tablespaces is where tablespaces with an absolute location go, outside
 	// Dir; "" for none.
 	Tablespaces string
+	// NoTablespaces leaves the relative tablespace out, too.
+	NoTablespaces bool
 	// RelSegBlocks is the relation segment size; 0 means 131072, as in every
 	// build. Smaller ones make relations of several segments cheap.
 	RelSegBlocks uint32
@@ -179,6 +181,9 @@ func (c *Cluster) makeDirs() error {
 // makeTablespaces links a relative tablespace, whose files are inside PGDATA,
 // and an absolute one (formats.md §7.7, golden cluster_setup.txt).
 func (c *Cluster) makeTablespaces() error {
+	if c.opts.NoTablespaces {
+		return nil
+	}
 	c.tablespaces = []Tablespace{{16386, "tsrel/ts2", filepath.Join(c.opts.Dir, "pg_location/tsrel/ts2")}}
 	if dir := c.opts.Tablespaces; dir != "" {
 		c.tablespaces = append(c.tablespaces, Tablespace{16385, filepath.Join(dir, "ts1"), filepath.Join(dir, "ts1")})

@@ -85,7 +85,7 @@ func (b *backup) choose() error {
 		return err
 	}
 	headerMap, err := os.ReadFile(filepath.Join(b.src, "page_header_map"))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // no page has changed
 		return err
 	}
 	b.dirs = []string{"database"}

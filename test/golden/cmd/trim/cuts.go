@@ -39,6 +39,13 @@ var cuts = []cut{
 			`|pg_location/.*/(16498|16493_vm)|undo/permanent/.*meta.*|pg_cbm/.*`),
 	},
 	{
+		name: "ptrack", archive: "02_backups/catalog.tar.zst",
+		from: "backups/backups/n1", instance: "n1", to: "home/omm/backups",
+		backups: []string{"TOW9UX", "TOW9V2", "TOW9V6", "TOW9VA", "TOW9VF", "TOW9VJ"},
+		// Row-compressed relations that change, which C cannot merge.
+		keep: pattern(`newfile|link|random\.bin|empty\.txt|sub/.*|base/16384/(16450_(compress|vm|fsm)|14481)|pg_location/.*/16493_vm`),
+	},
+	{
 		name: "lz4", archive: "02b_backups_compressed/partial_FULL_lz4.tar.zst",
 		from: "backups_z/backups/n1", instance: "n1", to: "home/omm/backups_lz4", backups: []string{"TOWA5X"},
 		keep: pattern(`base/16384/(16456_compress|16509|16463_C1\.0)`),

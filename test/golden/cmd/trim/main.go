@@ -19,8 +19,12 @@ import (
 func main() {
 	src := flag.String("golden", "../shared/golden", "directory with the recordings")
 	dst := flag.String("out", "test/golden/testdata", "directory for the small catalogs")
+	only := flag.String("only", "", "name of the one catalog to cut")
 	flag.Parse()
 	for _, c := range cuts {
+		if *only != "" && c.name != *only {
+			continue
+		}
 		if err := c.run(*src, filepath.Join(*dst, c.name+".tar.zst")); err != nil {
 			fmt.Fprintf(os.Stderr, "trim %s: %v\n", c.name, err)
 			os.Exit(1)

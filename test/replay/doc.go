@@ -1,0 +1,19 @@
+// Package replay plays the recorded sessions of the real C tool again, with
+// our tool in its place, and compares what both print.
+//
+// testdata has one transcript per recording, cut by cmd/trim out of
+// ../shared/golden, and beside it a score: what must be there before a command
+// (a catalog, a server, damage), what we print differently on purpose, and,
+// where a command cannot be played, why. A command that no score mentions is
+// played as it is.
+//
+//	transcript.go   the recorded commands and what came of them
+//	score.go        directions, differences, reasons
+//	substitute.go   what no two runs have in common, in one list
+//	skeleton.go     help pages without their prose
+//	stage.go        what directions do
+//	shell.go        the commands around the tool: env, pipes, cat
+//	world.go        the machine a session plays on
+//
+// The rules of the interface themselves are tested in internal/cli.
+package replay

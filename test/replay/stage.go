@@ -1,0 +1,204 @@
+package replay
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gsprobackup/test/golden"
+)
+
+// cliData has recorded files that the tests of internal/cli need too.
+const cliData = "../../internal/cli/testdata"
+
+func mkdirs(path string) error { return os.MkdirAll(path, 0o700) }
+
+// symlink lets the machine's own real path lead back to its root.
+func symlink(_ string, m golden.Machine) error { return os.Symlink(m.Dir, m.Path(m.Dir)) }
+
+// stage follows a direction, which sets up what the recording takes for
+// granted. Words that are paths are the machine's.
+//
+//	mkdir|rm PATH           touch PATH          append PATH WORDS…
+//	write PATH TEXT         replace PATH OLD NEW        cut PATH (its last line)
+//	cp FROM TO              bash COMMAND
+//	pgdata PATH             a data directory with the recorded pg_control
+//	unpack NAME PATH        control files of a recorded catalog
+//	small NAME              a catalog of test/golden, where it was recorded
+//	like DIR FROM TO START RECOVERY   a backup like another one
+//	wal DIR FROM-TO…        empty segments of timeline 1
+//	run WORDS…              the tool with these words, which must succeed
+//	server | mutate | stop  the stand-in; a step of its cluster's life
+//	env NAME [VALUE]        clock "TIME"
+func (w *world) stage(words []string) {
+	w.t.Helper()
+	at := func(i int) string { return w.m.Path(words[i]) }
+	switch words[0] {
+	case "mkdir":
+		w.must(mkdirs(at(1)))
+	case "rm":
+		w.must(os.RemoveAll(at(1)))
+	case "touch":
+		w.must(os.WriteFile(at(1), nil, 0o600))
+	case "write":
+		w.must(mkdirs(filepath.Dir(at(1))))
+		w.must(os.WriteFile(at(1), []byte(words[2]), 0o600))
+	case "append":
+		w.edit(at(1), func(s string) string { return s + strings.Join(words[2:], " ") + "\n" })
+	case "replace":
+		w.edit(at(1), func(s string) string {
+			if !strings.Contains(s, words[2]) {
+				w.t.Fatalf("%q: nothing to replace", words)
+			}
+			return strings.ReplaceAll(s, words[2], words[3])
+		})
+	case "cut":
+		w.edit(at(1), func(s string) string {
+			lines := strings.SplitAfter(s, "\n")
+			return strings.Join(lines[:len(lines)-2], "")
+		})
+	case "bash":
+		r, err := w.bash(words[1])
+		w.must(err)
+		if r.Exit != 0 {
+			w.t.Fatalf("%q: exit %d: %s", words, r.Exit, r.Stderr)
+		}
+	case "env":
+		if len(words) == 3 {
+			w.env[words[1]] = words[2]
+		} else {
+			delete(w.env, words[1])
+		}
+	case "run":
+		if r := w.run(words, nil, false); r.Exit != 0 {
+			w.t.Fatalf("%q: exit %d: %s", words, r.Exit, r.Stderr)
+		}
+	default:
+		w.scene(words)
+	}
+}
+
+// scene follows the directions that bring something recorded or a server.
+func (w *world) scene(words []string) {
+	w.t.Helper()
+	at := func(i int) string { return w.m.Path(words[i]) }
+	switch words[0] {
+	case "pgdata":
+		w.must(mkdirs(filepath.Join(at(1), "global")))
+		w.must(os.WriteFile(filepath.Join(at(1), "global/pg_control"), w.controlFile(), 0o600))
+	case "unpack":
+		w.must(mkdirs(filepath.Join(at(2), "wal/n1")))
+		for name, data := range w.readTxtar(filepath.Join(cliData, "catalogs", words[1]+".txtar")) {
+			name = filepath.Join(at(2), name)
+			w.must(mkdirs(filepath.Dir(name)))
+			w.must(os.WriteFile(name, []byte(data), 0o600))
+		}
+	case "small":
+		w.must(golden.Lay(w.m, words[1]))
+	case "like":
+		from, to := filepath.Join(at(1), words[2], "backup.control"), filepath.Join(at(1), words[3], "backup.control")
+		data, err := os.ReadFile(from)
+		w.must(err)
+		text := string(data)
+		for i, key := range []string{"start-time", "recovery-time"} {
+			text = regexp.MustCompile(key+" = .*").ReplaceAllString(text, key+" = '"+words[4+i]+"+00'")
+		}
+		w.must(mkdirs(filepath.Dir(to)))
+		w.must(os.WriteFile(to, []byte(text), 0o600))
+	case "wal":
+		w.must(mkdirs(at(1)))
+		for _, r := range words[2:] {
+			w.must(makeSegments(at(1), r))
+		}
+	case "server":
+		for _, setting := range words[1:] {
+			w.configure(setting)
+		}
+		w.must(w.startServer())
+	case "mutate":
+		w.steps++
+		w.must(w.cluster.Mutate(w.steps))
+		w.age()
+	case "stop":
+		w.must(w.server.Close())
+	default:
+		w.t.Fatalf("no such direction: %q", words)
+	}
+}
+
+func (w *world) configure(setting string) {
+	name, value, _ := strings.Cut(setting, "=")
+	switch name {
+	case "slot":
+		w.config.Slots = append(w.config.Slots, value)
+	case "bare":
+		w.bare = true
+	case "plain":
+		w.plain = true
+	case "archive":
+		w.config.ArchiveMode = true
+	default:
+		w.t.Fatalf("no such setting: %s", setting)
+	}
+}
+
+func (w *world) edit(path string, change func(string) string) {
+	w.t.Helper()
+	data, err := os.ReadFile(path)
+	w.must(err)
+	w.must(os.WriteFile(path, []byte(change(string(data))), 0o600))
+}
+
+// makeSegments makes empty segments of 16 MiB, "13-1D" of timeline 1.
+func makeSegments(dir, span string) error {
+	first, last, _ := strings.Cut(span, "-")
+	from, err := strconv.ParseUint(first, 16, 32)
+	if err != nil {
+		return err
+	}
+	to, err := strconv.ParseUint(last, 16, 32)
+	if err != nil {
+		return err
+	}
+	for n := from; n <= to; n++ {
+		name := filepath.Join(dir, fmt.Sprintf("00000001%016X", n))
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			return err
+		}
+		if err := os.Truncate(name, 16<<20); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTxtar reads files packed as "-- name --" and their lines.
+func (w *world) readTxtar(name string) map[string]string {
+	w.t.Helper()
+	data, err := os.ReadFile(name)
+	w.must(err)
+	files := map[string]string{}
+	current := ""
+	for _, line := range strings.SplitAfter(string(data), "\n") {
+		if inner, ok := strings.CutPrefix(line, "-- "); ok && strings.HasSuffix(inner, " --\n") {
+			current = strings.TrimSuffix(inner, " --\n")
+			continue
+		}
+		files[current] += line
+	}
+	return files
+}
+
+// controlFile is the pg_control of the recorded openGauss 6.0.2 server.
+func (w *world) controlFile() []byte {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(cliData, "pg_control.hex"))
+	w.must(err)
+	head, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	w.must(err)
+	return append(head, make([]byte, 8192-len(head))...)
+}
