@@ -9,6 +9,7 @@ import (
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/logging"
 	"gsprobackup/internal/optvalue"
+	"gsprobackup/internal/restore"
 	"gsprobackup/internal/usererr"
 )
 
@@ -30,6 +31,8 @@ type console struct {
 	bar     bar
 	// noMap remembers that the backup to restore has no tablespace_map.
 	noMap bool
+	// recovery are the recovery settings that were written and not yet said.
+	recovery *restore.RecoverySettings
 	// hints prints the next step after an error.
 	hints bool
 	// told are errors that were printed when they happened.

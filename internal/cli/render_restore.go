@@ -93,16 +93,13 @@ func renderRestoreFiles(c *console, e event.Event) bool {
 			c.info("Finish Syncing restored files.")
 		}
 		c.info("Restored backup files are synced, time elapsed: %s", prettyTime(e.Elapsed))
+		c.recoverySettings()
 	case restore.SyncSkipped:
 		c.warn("Restored files are not synced to disk")
+		c.recoverySettings()
 	case restore.RecoverySettings:
-		c.logf("----------------------------------------")
-		c.logf("creating %s", e.File)
-		if e.Command == "" {
-			c.warn("you need to input restore command manually.")
-		} else {
-			c.logf("Setting restore command to '%s'", e.Command)
-		}
+		// The C tool writes them when everything else is synced.
+		c.recovery = &e
 	default:
 		return false
 	}
@@ -122,5 +119,19 @@ func (c *console) restoreFinished(e restore.FilesFinished) {
 	if e.Bytes > 0 {
 		c.info("Restore incremental ratio (less is better): %.f%% (%s/%s)",
 			float64(e.Written)/float64(e.Bytes)*100, prettySize(e.Written), prettySize(e.Bytes))
+	}
+}
+
+func (c *console) recoverySettings() {
+	e := c.recovery
+	if e == nil {
+		return
+	}
+	c.logf("----------------------------------------")
+	c.logf("creating %s", e.File)
+	if e.Command == "" {
+		c.warn("you need to input restore command manually.")
+	} else {
+		c.logf("Setting restore command to '%s'", e.Command)
 	}
 }

@@ -10,22 +10,30 @@ import (
 // thousands of files.
 type fastFS struct{ fsx.FS }
 
-func (f fastFS) Open(name string) (fsx.File, error) { return fast(f.FS.Open(name)) }
+func (f fastFS) Open(name string) (fsx.File, error) { return fast(name)(f.FS.Open(name)) }
 
 func (f fastFS) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, error) {
-	return fast(f.FS.OpenFile(name, flag, perm))
+	return fast(name)(f.FS.OpenFile(name, flag, perm))
 }
 
 func (fastFS) SyncDir(string) error { return nil }
 
-func fast(f fsx.File, err error) (fsx.File, error) {
-	if err != nil {
-		return nil, err
+func fast(name string) func(fsx.File, error) (fsx.File, error) {
+	return func(f fsx.File, err error) (fsx.File, error) {
+		if err != nil {
+			return nil, err
+		}
+		return fastFile{f, name}, nil
 	}
-	return fastFile{f}, nil
 }
 
-type fastFile struct{ fsx.File }
+type fastFile struct {
+	fsx.File
+	name string
+}
+
+// Name is the machine's name of the file, not the real one.
+func (f fastFile) Name() string { return f.name }
 
 func (fastFile) Sync() error { return nil }
 

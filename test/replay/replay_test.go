@@ -36,7 +36,7 @@ func playTranscript(t *testing.T, name string) {
 	for _, s := range steps {
 		// Directions may belong to recorded SQL, which is no step.
 		for n := last + 1; n <= s.Number; n++ {
-			for _, words := range score.Directions(n) {
+			for _, words := range score.Directions(n, n == s.Number && toolCommand.MatchString(s.Command)) {
 				w.stage(words)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 //	                   the comment above
 //	without WHICH REGEXP
 //	                   what matches in ours does not count
-//	each VERB WORDS…   a direction, followed before each of the commands
+//	each VERB WORDS…   a direction, followed before each of the tool's commands
 //	VERB WORDS…        any other verb is a direction, followed once before the
 //	                   first of the commands (see stage.go)
 type Score struct {
@@ -114,11 +114,12 @@ func (s *Score) add(line string) error {
 	return nil
 }
 
-// Directions are those to follow before command n.
-func (s *Score) Directions(n int) [][]string {
+// Directions are those to follow before command n; tool tells whether it is
+// one of the tool's.
+func (s *Score) Directions(n int, tool bool) [][]string {
 	list := s.directions[n]
 	for _, r := range s.rules {
-		if r.verb == "each" && n >= r.from && n <= r.to {
+		if tool && r.verb == "each" && n >= r.from && n <= r.to {
 			list = append(list, r.words)
 		}
 	}

@@ -43,6 +43,7 @@ var optional = regexp.MustCompile(`(?m)^INFO: Wait for LSN .*\n|^\(null\): not r
 
 var (
 	stamp   = regexp.MustCompile(` {100}\r?|\r?\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]:`)
+	torn    = regexp.MustCompile(`(?m)^((?:INFO|LOG|WARNING|ERROR): )( (?:check|send|keepalive) .*\n)`)
 	oldBars = regexp.MustCompile(`(?m)^(Progress: \[[^\r\n]*\r)+`)
 	rules   = regexp.MustCompile(`={20,}`)
 	padding = regexp.MustCompile(` {2,}`)
@@ -64,7 +65,8 @@ func substitute(r Result) plain {
 		// The widths of columns follow from their values.
 		p.stdout = padding.ReplaceAllString(rules.ReplaceAllString(p.stdout, "==="), " ")
 	}
-	text := optional.ReplaceAllString(stamp.ReplaceAllString(r.Stderr, ""), "")
+	text := torn.ReplaceAllString(stamp.ReplaceAllString(r.Stderr, ""), "$2$1")
+	text = optional.ReplaceAllString(text, "")
 	lines := receiver.FindAllString(text, -1)
 	text = Fold(receiver.ReplaceAllString(text, ""))
 	for i := range lines {
