@@ -53,6 +53,9 @@ func (r *run) describeCompressed(ctx context.Context, l *listing) error {
 	if err := r.describePairs(ctx, l); err != nil {
 		return err
 	}
+	if err := r.findMixed(ctx, l); err != nil {
+		return err
+	}
 	l.items = slices.DeleteFunc(l.items, func(it *listed) bool { return it.vanished })
 	return nil
 }
@@ -98,6 +101,33 @@ func (r *run) describePairs(ctx context.Context, l *listing) error {
 	})
 	return nil
 }
+
+// findMixed finds the segment-page files of openGauss 7.0 that hold compressed
+// extents. Their chunks are no pages that could be checked, and a changed block
+// changes any of them, so such a file is copied whole.
+func (r *run) findMixed(ctx context.Context, l *listing) error {
+	for _, it := range l.items {
+		if !it.IsDatafile || it.ExternalDir != 0 {
+			continue
+		}
+		if class := r.layout.Classify(it.Path); class.Form != pgdata.FormSegmentStorage || class.Rel < firstMixed {
+			continue
+		}
+		info, err := r.deps.Host.CompressedInfo(ctx, path.Join(r.opts.PGData, it.Path))
+		switch {
+		case errors.Is(err, remote.ErrVanished):
+			it.vanished = true
+		case err != nil:
+			return fmt.Errorf("list data directory: %w", err)
+		case info.Blocks > 0:
+			it.IsDatafile, it.Segno = false, 0
+		}
+	}
+	return nil
+}
+
+// firstMixed is the first segment-page file that may hold compressed extents.
+const firstMixed = 3
 
 // plainKind is how a file is copied that is no data file.
 func (r *run) plainKind(it *listed) pagecopy.Kind {

@@ -56,7 +56,36 @@ const (
 	Extents129 ExtentLayout = iota // 129 pages: 3.1 to 6.0
 	Extents128                     // 128 pages: 7.0
 	PairOf3                        // no extents: `_pca` and `_pcd` of 3.0, pca.go
+	MixedOf7                       // as Extents128, among pages: segment-page storage of 7.0
 )
+
+// Segment-page storage of 7.0 may have compressed extents like those of
+// Extents128 in base/<db>/3 … 5 (the server's segment_cfs_addressing.cpp). They
+// lie behind what the file begins with, in pages: file head, space head and map
+// head, 64 map pages, and one reverse-pointer page for each 1021 of the 64 *
+// 65248 extents that these maps have bits for. The next maps come 4 TiB later.
+const (
+	SegmentExtentPages = 128
+	FirstSegmentExtent = int64(3 + 64 + (64*65248+1020)/1021)
+)
+
+// IsExtentHeader tells whether a page of segment-page storage is the header of
+// a compressed extent and no page of data.
+func IsExtentHeader(page []byte) bool {
+	if IsZero(page) || CheckPage(page, 0, PageRules{Family: OpenGauss}).OK() {
+		return false
+	}
+	h, err := Extents128.ParseHeader(page)
+	if err != nil || h.Algorithm < 1 || h.Algorithm > maxBlockAlgorithm {
+		return false
+	}
+	for slot := range int(h.Blocks) {
+		if _, err := h.Address(slot); err != nil {
+			return false
+		}
+	}
+	return true
+}
 
 // ExtentsOf finds the layout by the pages of an extent; 0 stands for the usual
 // 129.

@@ -55,8 +55,11 @@ func (h *local) compressedInfo(path string) (CompressedInfo, error) {
 		return CompressedInfo{}, vanished(err)
 	}
 	defer f.Close() // read only
-	if strings.HasSuffix(path, AddressSuffix) {
+	switch {
+	case strings.HasSuffix(path, AddressSuffix):
 		return pairInfo(f)
+	case isSegmentStorage(path):
+		return mixedInfo(f, path)
 	}
 	fi, err := f.Stat()
 	if err != nil {

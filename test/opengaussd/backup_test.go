@@ -2,6 +2,7 @@ package opengaussd
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"gsprobackup/internal/pgdata"
 	"gsprobackup/test/opengaussd/ogdata"
 )
 
@@ -131,6 +133,41 @@ func TestEveryKindOfRelation(t *testing.T) {
 			t.Errorf("an increment takes %d bytes", n)
 		}
 	}
+}
+
+// TestCompressedSegments: a compressed extent of openGauss 7.0 in a segment-page
+// file. Its chunks are no pages; the file comes back as it was.
+func TestCompressedSegments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small, Config{})
+	w.init()
+	w.backup("FULL", "--compress-algorithm", "zlib") // when it had pages only
+	heap, err := os.ReadFile(filepath.Join(w.cluster.Dir(), "base/16384/16387"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(w.cluster.Dir(), "base/16384/4"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() // the test reads it by name
+	for step, mode := range []string{"PTRACK", "PTRACK", "FULL", "PTRACK"} {
+		extent := make([]byte, pgdata.Extents128.Size())
+		images := [][]byte{heap[:8192], heap[8192:16384], make([]byte, 8192), heap[3*8192 : 4*8192]}[:step+1]
+		if _, err := pgdata.Extents128.Build(extent, 2048, 2, 0, images); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(extent, pgdata.FirstSegmentExtent*8192); err != nil {
+			t.Fatal(err)
+		}
+		id, tree := w.backup(mode, "--compress-algorithm", "zlib")
+		w.restore(id, tree)
+		list, err := os.ReadFile(filepath.Join(w.catalog, "backups/n1", id, "backup_content.control"))
+		if err != nil || !strings.Contains(string(list), `"path":"base/16384/4", "size":"`+fmt.Sprint((pgdata.FirstSegmentExtent+128)*8192)+`", "mode":"33152", "is_datafile":"0"`) {
+			t.Errorf("%s: the list has it otherwise, %v", id, err)
+		}
+	}
+	w.check()
 }
 
 // TestPtrackFaults: what can be wrong with changed block tracking.

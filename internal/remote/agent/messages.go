@@ -232,7 +232,7 @@ func rulesFields(c *codec, r *pgdata.PageRules) {
 
 func layoutField(c *codec, l *pgdata.ExtentLayout) {
 	number(c, l, 1)
-	if c.reading && *l > pgdata.PairOf3 {
+	if c.reading && *l > pgdata.MixedOf7 {
 		c.fail("extent layout %d", *l)
 	}
 }
