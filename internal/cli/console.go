@@ -35,6 +35,8 @@ type console struct {
 	recovery *restore.RecoverySettings
 	// hints prints the next step after an error.
 	hints bool
+	// tally counts what the run works on, for metrics.
+	tally tally
 	// told are errors that were printed when they happened.
 	told []error
 }
@@ -55,6 +57,7 @@ func renderers() []renderer {
 
 // Emit implements event.Sink.
 func (c *console) Emit(e event.Event) {
+	c.tally.count(e)
 	for _, render := range renderers() {
 		if render(c, e) {
 			return

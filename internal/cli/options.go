@@ -25,6 +25,8 @@ type options struct {
 	Hints      bool // a HINT line after errors that have one
 	LogFormat  logging.Format
 
+	MetricsFile string // about this run, for a collector; "" for none
+
 	Mode             catalog.Mode // ModeInvalid if not given
 	Stream           bool         // always on; see §3.1
 	SmoothCheckpoint bool

@@ -126,6 +126,7 @@ func extensionOptions() []option {
 		{name: "recovery-target-timeline", arg: true, set: setTargetTimeline},
 		{name: "latest", set: yes(func(o *options) *bool { return &o.Target.Latest })},
 		{name: "log-format", arg: true, set: setLogFormat},
+		{name: "metrics-file", arg: true, set: text(func(o *options) *string { return &o.MetricsFile })},
 	}
 }
 

@@ -77,6 +77,9 @@ func (s *session) prepare(rules commandRules, args []string) (*request, error) {
 	if err := s.readCommandLine(rules, r, args); err != nil {
 		return nil, err
 	}
+	if err := s.startMetrics(rules, r); err != nil {
+		return nil, err
+	}
 	if err := s.findCatalog(rules, r); err != nil {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ func Run(args []string, streams Streams, env Env) int {
 	if status != 0 && s.failure != 0 {
 		status = s.failure
 	}
+	s.writeMetrics(status)
 	s.audit()
 	return status
 }
@@ -60,6 +61,7 @@ type session struct {
 	logFault atomic.Pointer[error]
 	// failure, if set, is the exit status instead of 1.
 	failure int
+	metrics runMetrics
 	// succeeded says that a sub-command did its work.
 	succeeded bool
 }

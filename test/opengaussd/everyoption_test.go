@@ -54,7 +54,7 @@ func backupChoices(dir string) [][]choice {
 		flag("--backup-pg-replslot"),
 		flag("--dry-run"),
 		flag("--rw-timeout=60", "--archive-timeout=60"),
-		flag("--hints", "--explain"),
+		flag("--hints", "--explain", "--metrics-file="+dir+"/m.prom"),
 	}
 }
 
