@@ -101,10 +101,18 @@ func (c *console) tell(err error) {
 // sayError prints an error and, for people, the next step. By default a hint is
 // only printed to a terminal: scripts read the rest.
 func (c *console) sayError(err error) {
-	c.errorf("%s", errorText(err))
+	text := errorText(err)
+	c.errorf("%s", text)
+	if !c.hints {
+		return
+	}
+	hint := hintFor(text)
 	var user *usererr.Error
-	if c.hints && errors.As(err, &user) && user.Hint != "" {
-		c.log.Hint(user.Hint)
+	if errors.As(err, &user) && user.Hint != "" {
+		hint = user.Hint
+	}
+	if hint != "" {
+		c.log.Hint(hint)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"gsprobackup/internal/logging"
@@ -59,6 +60,15 @@ func flatten(err error) []error {
 		all = append(all, flatten(e)...)
 	}
 	return all
+}
+
+// saysTheSame tells whether fault is among the messages of err; it may be the
+// hidden cause of another one.
+func saysTheSame(err, fault error) bool {
+	if err == nil {
+		return false
+	}
+	return slices.ContainsFunc(flatten(err), func(f error) bool { return errorText(f) == errorText(fault) })
 }
 
 // errorText is the message of err. A text of the C tool stands for itself:

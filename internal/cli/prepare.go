@@ -89,6 +89,9 @@ func (s *session) prepare(rules commandRules, args []string) (*request, error) {
 		}
 	}
 	s.configureLog(rules, r)
+	if fault := s.logFault.Load(); fault != nil {
+		return nil, *fault // before anything is begun
+	}
 	for _, check := range []func(commandRules, *request) error{
 		s.checkData, s.checkID, s.checkTarget, s.checkThreads, s.checkPin, s.checkValidation,
 		s.checkCompression, s.checkMissingParts,

@@ -32,7 +32,7 @@ func Run(args []string, streams Streams, env Env) int {
 	err := s.run()
 	status := s.exitStatus(err)
 	// A log file may fail as late as in telling the error.
-	if fault := s.logFault.Load(); fault != nil && !errors.Is(err, *fault) {
+	if fault := s.logFault.Load(); fault != nil && !saysTheSame(err, *fault) {
 		s.log.Log(logging.Error, errorText(*fault))
 		status = 1
 	}
