@@ -42,6 +42,23 @@ func TestBar(t *testing.T) {
 	}
 }
 
+// Each phase of a command counts anew: the C tool's bars go on where a merge has
+// left them, to 195 and 293 % (spec/formats.md §14 row 16).
+func TestBarCountsAnew(t *testing.T) {
+	var out bytes.Buffer
+	c := &console{screen: &screen{out: &out}, profile: compat.Profile{Bars: true}, env: Env{Now: func() time.Time { return time.Unix(0, 0) }}}
+	for _, files := range []int{40, 3, 3} { // merge, validation, of two backups
+		c.startBar(files, 0)
+		for i := range files {
+			c.updateBar(tailBackup, i+1, files, 0)
+		}
+		c.finishBar(tailBackup)
+	}
+	if n := strings.Count(out.String(), "] 100% ("); n != 3 || strings.Contains(out.String(), "(43/") {
+		t.Errorf("%d bars end at 100%%: %q", n, out.String())
+	}
+}
+
 // A bar never reaches the last column, whatever the width, and says what there
 // is room for.
 func TestBarFits(t *testing.T) {

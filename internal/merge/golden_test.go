@@ -1,6 +1,8 @@
 package merge_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -19,6 +21,9 @@ func TestSameAsC(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, golden.Mixed)
 	w.must(w.merge("TOWAGR"))
+	if _, err := w.fs.Lstat(w.c.BackupDir("TOWAGR") + "/dssdata"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the merge made dssdata: %v", err)
+	}
 	got := content(t, w.fs, w.c.BackupDir("TOWAGR"))
 	if dir := os.Getenv("MERGED_02C"); dir != "" { // makes the file anew
 		w.must(os.WriteFile(merged02c, []byte(only(content(t, fsx.OS(), dir), got)), 0o644))
