@@ -316,3 +316,35 @@ func appendByte(name string) error {
 	_, err = f.WriteString("x")
 	return errors.Join(err, f.Close())
 }
+
+// The C tool's scanner, at its own lines and at those it stumbles over
+// (formats.md §4.4).
+func TestScannerOfC(t *testing.T) {
+	const rest = `, "size":"-1", "mode":"33152", "is_datafile":"1", "crc":"0", "file_type":"0","segno":"3","n_blocks":"7"}`
+	for _, tt := range []struct {
+		path, key, want string
+		ok              bool
+	}{
+		{"base/1/2", "path", "base/1/2", true},
+		{"base/1/2", "n_blocks", "7", true},
+		{"base/1/2", "hdr_crc", "", true},
+		{"a,1", "segno", "3", true},  // a comma before a digit
+		{"a,b", "path", "a,b", true}, // found before the comma counts
+		{"a,b", "segno", "", false},  // a letter where a quote is due
+		{`a"b`, "path", "a", true},   // cut at the quote
+	} {
+		got, _, ok := scanC(`{"path":"`+tt.path+`"`+rest, tt.key)
+		if got != tt.want || ok != tt.ok {
+			t.Errorf("%q, %s: %q, %v, want %q, %v", tt.path, tt.key, got, ok, tt.want, tt.ok)
+		}
+	}
+	values, err := parseC([]byte("a = 'it''s' # x\nB_c = 2 # y\n\n# z\n"))
+	if err != nil || values["a"] != "it's" || values["b-c"] != "2" || len(values) != 2 {
+		t.Errorf("%v, %v", values, err)
+	}
+	for _, bad := range []string{"a", "a = 'b", "a = 'b' c", "a = " + strings.Repeat("x", 1023)} {
+		if _, err := parseC([]byte(bad)); err == nil {
+			t.Errorf("%q was read", bad)
+		}
+	}
+}

@@ -99,6 +99,9 @@ func (c *check) control(dir string) *backup {
 		return nil
 	}
 	c.controlValues(rel, b)
+	if b.openGauss() {
+		c.controlAsC(rel, text, b)
+	}
 	return b
 }
 

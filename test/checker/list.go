@@ -74,6 +74,9 @@ func (c *check) list(b *backup) {
 		seen[e.key()] = true
 		b.entries = append(b.entries, e)
 		c.entryRules(rel, b, e)
+		if b.openGauss() && !badPathRE.MatchString(e.path) {
+			c.listAsC(rel, i+1, line, e)
+		}
 	}
 	for _, e := range b.entries {
 		if up := filepath.Dir(e.path); up != "." && !seen[strconv.Itoa(e.external)+":"+up] {
