@@ -84,6 +84,7 @@ func (r *run) take(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	steps := []func(context.Context) error{
+		r.admit,
 		r.connect,
 		r.checkServer,
 		r.findParent,
@@ -149,6 +150,11 @@ func (r *run) started(id catalog.ID) {
 		ID: id, Instance: o.Instance.Name(), Mode: o.Mode, Stream: true, Remote: o.Remote,
 		Algorithm: o.Algorithm, CompressLevel: o.Level,
 	})
+}
+
+// admit names the directories to the host. Tablespaces go with PGDATA.
+func (r *run) admit(ctx context.Context) error {
+	return r.deps.Host.Admit(ctx, append([]string{r.opts.PGData}, r.opts.ExternalDirs...)...)
 }
 
 func (r *run) connect(ctx context.Context) error {

@@ -78,6 +78,8 @@ type Config struct {
 
 	AccessID, AccessKey, Endpoint, Region, AccessBucket string
 
+	LimitRate uint64 // bytes a second, 0 = off; see ExtensionOptions
+
 	sources map[string]Source // by key; absent = FromDefault
 }
 
@@ -150,11 +152,17 @@ type Setting struct {
 }
 
 // Settings lists all options that have a value, defaults included, in the
-// order of show-config (spec/cli.md §8.5).
+// order of show-config (spec/cli.md §8.5). Options of ours come last, and only
+// those that were set.
 func (c *Config) Settings() []Setting {
 	var list []Setting
 	for _, o := range ConfigOptions() {
 		if text, ok := c.Text(o); ok {
+			list = append(list, Setting{Group: o.Group, Key: o.Key, Value: text})
+		}
+	}
+	for _, o := range ExtensionOptions() {
+		if text, ok := c.Text(o); ok && c.Source(o) != FromDefault {
 			list = append(list, Setting{Group: o.Group, Key: o.Key, Value: text})
 		}
 	}

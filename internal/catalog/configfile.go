@@ -1,11 +1,13 @@
 package catalog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"gsprobackup/internal/catalog/keyfile"
 	"gsprobackup/internal/fsx"
@@ -40,6 +42,9 @@ func ReadConfig(fsys fsx.FS, path string, cfg *Config, unknown func(UnknownOptio
 			return usererr.New(`Invalid option "%s" in file "%s"`, u.Key, u.File)
 		}
 	}
+	if err := readExtensions(data, cfg); err != nil {
+		return len(pairs), err
+	}
 	options := ConfigOptions()
 	for _, p := range pairs {
 		o := matchOption(options, p.Key)
@@ -53,6 +58,32 @@ func ReadConfig(fsys fsx.FS, path string, cfg *Config, unknown func(UnknownOptio
 		}
 	}
 	return len(pairs), nil
+}
+
+// extensionMark begins a line with an option of ours, see ExtensionOptions.
+const extensionMark = "#+ "
+
+// readExtensions reads the options of ours. A key that only a newer release
+// knows is passed over.
+func readExtensions(data []byte, cfg *Config) error {
+	var lines []byte
+	for line := range bytes.Lines(data) {
+		if rest, ok := bytes.CutPrefix(line, []byte(extensionMark)); ok {
+			lines = append(lines, rest...)
+		}
+	}
+	pairs, err := keyfile.Parse(lines, keyfile.Options{})
+	if err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		if o := matchOption(ExtensionOptions(), p.Key); o != nil {
+			if err := cfg.Set(o, p.Value, FromFile); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func matchOption(options []*ConfigOption, key string) *ConfigOption {
@@ -86,7 +117,28 @@ func WriteConfig(w io.Writer, cfg *Config) error {
 			return err
 		}
 	}
-	return nil
+	return writeExtensions(w, cfg)
+}
+
+// writeExtensions writes the options of ours that have a value.
+func writeExtensions(w io.Writer, cfg *Config) error {
+	var b strings.Builder
+	for _, o := range ExtensionOptions() {
+		text, ok := cfg.Text(o)
+		if !ok || cfg.Source(o) < FromFile {
+			continue
+		}
+		line, err := keyfile.Auto(o.Key, text)
+		if err != nil {
+			return err
+		}
+		if b.Len() == 0 {
+			b.WriteString("# " + groupExtensions + "\n")
+		}
+		b.WriteString(extensionMark + line)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // SaveConfig replaces pg_probackup.conf durably. Its mode is 0666 less the

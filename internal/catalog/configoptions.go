@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"strconv"
+	"strings"
 
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/optvalue"
@@ -50,6 +51,7 @@ const (
 	groupRemote      = "Remote access parameters"
 	groupDSS         = "DSS connect parameters"
 	groupS3          = "S3 connect parameters"
+	groupExtensions  = "Extension parameters"
 )
 
 // ConfigOptions is the table of spec/formats.md §2.2, in file order.
@@ -107,9 +109,36 @@ func ConfigOptions() []*ConfigOption {
 	}
 }
 
+// ExtensionOptions are ours. The C tool refuses a file with a key it does not
+// know, so they stand behind all others in comments of a special form. The C
+// tool drops them when it writes the file.
+func ExtensionOptions() []*ConfigOption {
+	return []*ConfigOption{limitRate()}
+}
+
+// limitRate is a u64 without the wrap of a negative number, and 0 is its
+// neutral value: it is not stored.
+func limitRate() *ConfigOption {
+	o := u64("limit-rate", groupExtensions, optvalue.Byte, func(c *Config) *uint64 { return &c.LimitRate })
+	set, get := o.set, o.get
+	o.set = func(c *Config, text string) error {
+		if strings.HasPrefix(strings.TrimSpace(text), "-") {
+			return &optvalue.BadValue{Want: optvalue.WantUint64, Value: text}
+		}
+		return set(c, text)
+	}
+	o.get = func(c *Config) string {
+		if c.LimitRate == 0 {
+			return ""
+		}
+		return get(c)
+	}
+	return o
+}
+
 // FindConfigOption returns the option with a long name, or nil.
 func FindConfigOption(key string) *ConfigOption {
-	for _, o := range ConfigOptions() {
+	for _, o := range append(ConfigOptions(), ExtensionOptions()...) {
 		if o.Key == key {
 			return o
 		}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/remote"
 	"gsprobackup/internal/usererr"
 )
 
@@ -23,13 +23,14 @@ func (s *session) addInstance(ctx context.Context, r *request) error {
 	if cfg.PGData == "" {
 		return usererr.New("Required parameter not specified: PGDATA (-D, --pgdata)")
 	}
-	if remoteWanted(cfg) {
-		return notBuiltIn("Remote mode (--remote-host)")
-	}
 	if err := checkExternals(cfg); err != nil {
 		return err
 	}
-	control, err := readControl(s.env.FS, cfg.PGData)
+	var control *pgdata.Control
+	err := s.withDataHost(ctx, r, func(ctx context.Context, host remote.Host) (err error) {
+		control, err = readControl(ctx, host, cfg.PGData)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -43,10 +44,13 @@ func (s *session) addInstance(ctx context.Context, r *request) error {
 	return nil
 }
 
-// readControl reads pg_control of a local data directory.
-func readControl(fsys fsx.FS, dataDir string) (*pgdata.Control, error) {
+// readControl reads pg_control of a data directory.
+func readControl(ctx context.Context, host remote.Host, dataDir string) (*pgdata.Control, error) {
 	path := filepath.Join(dataDir, pgdata.ControlPath)
-	data, err := fsx.ReadFile(fsys, path, pgdata.ControlFileSize)
+	if err := host.Admit(ctx, dataDir); err != nil {
+		return nil, err
+	}
+	data, err := host.ReadFile(ctx, path, pgdata.ControlFileSize)
 	if err != nil {
 		return nil, usererr.Wrap(err, "Could not open file \"%s\" for reading: %s", path, usererr.SystemText(err))
 	}

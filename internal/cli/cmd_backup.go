@@ -41,7 +41,8 @@ func backupCommand(s *session) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := s.runBackup(ctx, settings); err != nil || !settings.Retention.any() {
+		run := func(ctx context.Context, host remote.Host) error { return s.runBackup(ctx, host, settings) }
+		if err := s.withDataHost(ctx, r, run); err != nil || !settings.Retention.any() {
 			return err
 		}
 		return s.runRetention(ctx, r.instance, settings.Retention)
@@ -49,9 +50,9 @@ func backupCommand(s *session) *cobra.Command {
 }
 
 // runBackup hands over to the use case.
-func (s *session) runBackup(ctx context.Context, b backupSettings) error {
+func (s *session) runBackup(ctx context.Context, host remote.Host, b backupSettings) error {
 	deps := backup.Deps{
-		FS: s.env.FS, Host: remote.Local(s.env.FS), Sink: s.console, Now: s.env.Now,
+		FS: s.env.FS, Host: host, Sink: s.console, Now: s.env.Now,
 		Connect: func(ctx context.Context) (*server.Conn, error) { return server.Connect(ctx, b.Server) },
 	}
 	_, err := backup.Run(ctx, deps, b.Options)
@@ -65,9 +66,6 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 	}
 	if cfg.PGData == "" {
 		return backupSettings{}, usererr.New("required parameter not specified: PGDATA (-D, --pgdata)")
-	}
-	if remoteWanted(cfg) {
-		return backupSettings{}, notBuiltIn("Remote mode (--remote-host)")
 	}
 	if r.Pin.TTL > int64(math.MaxInt64/time.Second) {
 		// The C tool stores a time it cannot read again (spec/cli.md §13
@@ -92,6 +90,7 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 			ArchiveTimeout: time.Duration(cfg.ArchiveTimeout) * time.Second,
 			RWTimeout:      time.Duration(r.RWTimeout) * time.Second,
 			WithoutStorage: !s.profile.StorageSection, WithoutS3: !s.profile.S3Section,
+			Remote: remoteWanted(cfg),
 		},
 		Server:    s.serverOptions(r),
 		Retention: retention,
@@ -112,11 +111,6 @@ func externalDirs(cfg *catalog.Config) string {
 		return ""
 	}
 	return cfg.ExternalDirs
-}
-
-// remoteWanted is the C tool's rule for remote mode (spec/cli.md §3.2).
-func remoteWanted(cfg *catalog.Config) bool {
-	return cfg.RemoteHost != "" && cfg.RemoteProto == "ssh"
 }
 
 func (s *session) serverOptions(r *request) server.Options {

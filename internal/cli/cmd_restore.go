@@ -17,19 +17,14 @@ func restoreCommand(s *session) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if !r.DryRun {
-			return restore.Run(ctx, s.restoreDeps(), opts)
-		}
-		plan, err := restore.MakePlan(ctx, s.restoreDeps(), opts)
-		if err != nil {
-			return err
-		}
-		return s.writePlan(s.streams.Out, plan)
+		return s.withDataHost(ctx, r, func(ctx context.Context, host remote.Host) error {
+			return restore.Run(ctx, s.restoreDeps(host), opts)
+		})
 	}))
 }
 
-func (s *session) restoreDeps() restore.Deps {
-	return restore.Deps{FS: s.env.FS, Host: remote.Local(s.env.FS), Sink: s.console, Now: s.env.Now}
+func (s *session) restoreDeps(host remote.Host) restore.Deps {
+	return restore.Deps{FS: s.env.FS, Host: host, Sink: s.console, Now: s.env.Now}
 }
 
 func (s *session) restoreOptions(r *request) (restore.Options, error) {
@@ -37,13 +32,9 @@ func (s *session) restoreOptions(r *request) (restore.Options, error) {
 	if cfg.PGData == "" {
 		return restore.Options{}, usererr.New("required parameter not specified: PGDATA (-D, --pgdata)")
 	}
-	if remoteWanted(cfg) {
-		return restore.Options{}, notBuiltIn("Remote mode (--remote-host)")
-	}
 	return restore.Options{
 		Instance: r.instance, BackupID: r.ID, PGData: cfg.PGData, SystemID: cfg.SystemIdentifier,
-		Incremental: r.Incremental, IncludeDatabases: r.IncludeDatabases, ExcludeDatabases: r.ExcludeDatabases,
-		Target: r.Recovery, Threads: r.threads(),
+		Incremental: r.Incremental, Target: r.Recovery, Threads: r.threads(),
 		Tablespaces: r.TablespaceMap, Externals: r.ExternalMap, SkipExternal: r.SkipExternalDirs,
 		Force: r.Force, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
 		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand, Program: s.env.Program,

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/remote"
 	"gsprobackup/internal/restore"
 	"gsprobackup/internal/usererr"
 	"gsprobackup/internal/validate"
@@ -20,7 +21,7 @@ func validateCommand(s *session) *cobra.Command {
 		if r.Instance == "" {
 			return usererr.New("required parameter not specified: --instance")
 		}
-		return restore.Check(ctx, s.restoreDeps(), restore.Options{
+		return restore.Check(ctx, s.restoreDeps(remote.Local(s.env.FS)), restore.Options{
 			Instance: r.instance, BackupID: r.ID, Target: r.Recovery,
 			Threads: r.threads(), SkipBlockValidation: r.SkipBlockValidation,
 		})

@@ -51,7 +51,7 @@ type renderer func(c *console, e event.Event) bool
 func renderers() []renderer {
 	return []renderer{
 		renderCatalog, renderLock, renderServer, renderWAL, renderBackup, renderValidate, renderRestore,
-		renderRemove, renderRetention, renderWALPurge, renderMerge, renderArchive,
+		renderRemove, renderRetention, renderWALPurge, renderMerge, renderArchive, renderRemote,
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/remote/agent"
+	"gsprobackup/internal/remote/sshlink"
 )
 
 // Streams are the standard streams of a run.
@@ -46,6 +48,8 @@ type Env struct {
 	// OutWidth tells the present columns of the terminal that stdout is; nil
 	// if it is none.
 	OutWidth func() int
+	// OpenLink reaches the host of --remote-host.
+	OpenLink func(sshlink.Options) (agent.Link, error)
 	// OpenTerminal opens the controlling terminal for a password; nil if
 	// there is never one.
 	OpenTerminal func() (Terminal, error)
@@ -71,6 +75,7 @@ func OSEnv() Env {
 		Signals:      true,
 		ErrTerminal:  isTerminal(os.Stderr.Fd()),
 		OutWidth:     terminalWidth(os.Stdout),
+		OpenLink:     sshlink.Open,
 		OpenTerminal: openTerminal,
 	}
 }

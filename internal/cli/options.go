@@ -24,6 +24,8 @@ type options struct {
 	Explain    bool // why retention keeps, merges and deletes
 	Hints      bool // a HINT line after errors that have one
 	LogFormat  logging.Format
+	// RemoteDeploy copies this program to a remote host that has none.
+	RemoteDeploy bool
 
 	MetricsFile string // about this run, for a collector; "" for none
 
@@ -43,12 +45,10 @@ type options struct {
 	SkipBlockValidation bool
 	SkipExternalDirs    bool
 	Incremental         restore.Incremental
-	// IncludeDatabases and ExcludeDatabases are our --db-include, --db-exclude.
-	IncludeDatabases, ExcludeDatabases []string
-	TablespaceMap                      []mapping
-	ExternalMap                        []mapping
-	Target                             targetOptions
-	Force                              bool
+	TablespaceMap       []mapping
+	ExternalMap         []mapping
+	Target              targetOptions
+	Force               bool
 
 	DeleteWAL     bool
 	DeleteExpired bool

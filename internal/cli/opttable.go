@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/optvalue"
 )
 
@@ -118,33 +119,27 @@ func commandLineOptions() []option {
 
 // extensionOptions are ours; the C tool does not know them. They are matched
 // by their full name only.
-func extensionOptions() []option {
-	return []option{
+func extensionOptions(cfg *catalog.Config) []option {
+	table := []option{
 		{name: "compat", arg: true, set: text(func(o *options) *string { return &o.Compat })},
 		{name: "explain", set: yes(func(o *options) *bool { return &o.Explain })},
 		{name: "hints", set: yes(func(o *options) *bool { return &o.Hints })},
 		{name: "recovery-target-timeline", arg: true, set: setTargetTimeline},
 		{name: "latest", set: yes(func(o *options) *bool { return &o.Target.Latest })},
-		{name: "db-include", arg: true, again: collect, set: names(func(o *options) *[]string { return &o.IncludeDatabases })},
-		{name: "db-exclude", arg: true, again: collect, set: names(func(o *options) *[]string { return &o.ExcludeDatabases })},
 		{name: "log-format", arg: true, set: setLogFormat},
 		{name: "metrics-file", arg: true, set: text(func(o *options) *string { return &o.MetricsFile })},
+		{name: "remote-deploy", set: yes(func(o *options) *bool { return &o.RemoteDeploy })},
 	}
+	for _, co := range catalog.ExtensionOptions() {
+		table = append(table, instanceOption(co, cfg))
+	}
+	return table
 }
 
 // yes makes a setter for a flag.
 func yes(field func(*options) *bool) setter {
 	return func(o *options, _ string) error {
 		*field(o) = true
-		return nil
-	}
-}
-
-// names makes a setter that adds a name to a list.
-func names(field func(*options) *[]string) setter {
-	return func(o *options, value string) error {
-		list := field(o)
-		*list = append(*list, value)
 		return nil
 	}
 }

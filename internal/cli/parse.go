@@ -55,7 +55,7 @@ type parser struct {
 // It returns where secret values stand in args, also together with an error.
 func parseOptions(prog string, args []string, posix bool, opts *options, cfg *catalog.Config) (secrets []word, err error) {
 	native := optionTable(cfg)
-	p := &parser{rows: append(native, extensionOptions()...), seen: map[int]bool{}, opts: opts}
+	p := &parser{rows: append(native, extensionOptions(cfg)...), seen: map[int]bool{}, opts: opts}
 	opts.given = map[string]bool{}
 	g := &grammar{prog: prog, posix: posix}
 	for i, row := range p.rows {

@@ -104,7 +104,7 @@ func TestChecks(t *testing.T) {
 		// commands
 		{"backup -B /home/omm/b --instance n1", "required parameter not specified: BACKUP_MODE (-b, --backup-mode)"},
 		{"backup -B /home/omm/b --instance n1 -b f --enable-dss", "fail to init dss device: shared storage is not built into this binary"},
-		{"backup -B /home/omm/b --instance n1 -b f --remote-host=h", "Remote mode (--remote-host) is not built into this binary"},
+		{"backup -B /home/omm/b --instance n1 -b f --remote-host=h", "Failed to establish SSH connection: h"},
 		{"backup -B /home/omm/b --instance n1 -b f --ttl=1000000000d", "Invalid value for '--ttl' option: more than 292 years"},
 		{"backup -B /home/omm/b --instance n1 -b f --ttl=1 --expire-time=x", "You cannot specify '--expire-time' and '--ttl' options together"},
 		{"set-backup -B /home/omm/b --instance n1 --note=x", "You must specify parameter (-i, --backup-id) for 'set-backup' command"},

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/remote/agent"
+	"gsprobackup/internal/remote/sshlink"
+	"gsprobackup/internal/usererr"
 )
 
 // home is where the recordings were made; every test has a directory of its
@@ -55,6 +58,8 @@ type world struct {
 	testdata string
 	env      map[string]string
 	now      time.Time
+	// link reaches --remote-host.
+	link func(sshlink.Options) (agent.Link, error)
 }
 
 func newWorld(t *testing.T) *world {
@@ -68,6 +73,9 @@ func newWorld(t *testing.T) *world {
 		t: t, dir: dir, testdata: testdata,
 		env: map[string]string{"PGDATA": home + "/data", "PGPORT": "15432", "PGHOST": home + "/sock"},
 		now: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC),
+		link: func(o sshlink.Options) (agent.Link, error) {
+			return nil, usererr.New("Failed to establish SSH connection: %s", o.Host)
+		},
 	}
 }
 
@@ -88,6 +96,7 @@ func (w *world) run(args []string, env map[string]string) result {
 		},
 		Now: func() time.Time { return w.now }, Location: time.UTC,
 		UserName: func() string { return "omm" }, CPUs: 4, PID: 4711, FS: fsx.OS(),
+		OpenLink: func(o sshlink.Options) (agent.Link, error) { return w.link(o) },
 	}
 	real := []string{"/opt/ogfull/bin/gs_probackup"}
 	for _, a := range args {

@@ -23,19 +23,8 @@ type ConfineOptions struct {
 	// TrustLinks tells, for a link inside a served directory that leads out
 	// of them all, whether its target is served, too. dir is the directory
 	// of the link, root the served directory it is in. nil trusts none.
-	// Such a target is only read, unless it is Writable.
-	TrustLinks func(root, dir, name string) Trust
+	TrustLinks func(root, dir, name string) bool
 }
-
-// Trust says what a link may open.
-type Trust uint8
-
-// The trusts.
-const (
-	NoTrust   Trust = iota
-	ReadTrust       // what it leads to is read
-	FullTrust       // what it leads to is part of the directory
-)
 
 // Confined is a file system that reaches only some directories, its roots.
 // Paths are absolute, as in any FS. Every open is one of os.Root, which goes
@@ -55,9 +44,8 @@ type Confined struct {
 
 // confinedRoot is a directory that is served, or one file.
 type confinedRoot struct {
-	path     string // as paths begin that lie in it
-	file     string // the only name that is served in path; "" for all
-	readOnly bool
+	path string // as paths begin that lie in it
+	file string // the only name that is served in path; "" for all
 
 	mu  sync.Mutex
 	dir *os.Root // opened when first needed: it may have to be made
@@ -82,7 +70,6 @@ func (c *Confined) add(r *confinedRoot) {
 	defer c.mu.Unlock()
 	for _, old := range c.roots {
 		if old.path == r.path && (old.file == "" || old.file == r.file) {
-			old.readOnly = old.readOnly && r.readOnly
 			return
 		}
 	}
@@ -167,7 +154,7 @@ func (c *Confined) do(a access, name string, call func(*os.Root, string) error) 
 		return &fs.PathError{Op: a.op, Path: name, Err: ErrOutside}
 	}
 	path := filepath.Clean(name)
-	err := c.try(a, path, call)
+	err := c.try(path, call)
 	if err == nil {
 		return nil
 	}
@@ -177,18 +164,15 @@ func (c *Confined) do(a access, name string, call func(*os.Root, string) error) 
 	case rerr != nil:
 		err = rerr
 	case resolved != path:
-		err = c.try(a, resolved, call)
+		err = c.try(resolved, call)
 	}
 	return named(err, a.op, name)
 }
 
-func (c *Confined) try(a access, path string, call func(*os.Root, string) error) error {
+func (c *Confined) try(path string, call func(*os.Root, string) error) error {
 	r, rel := c.owner(path)
 	if r == nil {
 		return ErrOutside
-	}
-	if a.change && r.readOnly {
-		return unix.EROFS
 	}
 	dir, err := r.open()
 	if err != nil {
@@ -273,14 +257,10 @@ func (c *Confined) trust(root, dir, name, target string) error {
 	if r, _ := c.owner(target); r != nil {
 		return nil
 	}
-	trust := NoTrust
-	if c.opts.TrustLinks != nil {
-		trust = c.opts.TrustLinks(root, dir, name)
-	}
-	if trust == NoTrust {
+	if c.opts.TrustLinks == nil || !c.opts.TrustLinks(root, dir, name) {
 		return ErrOutside
 	}
-	r := &confinedRoot{path: target, readOnly: trust == ReadTrust}
+	r := &confinedRoot{path: target}
 	if fi, err := os.Stat(target); err == nil && !fi.IsDir() {
 		if !fi.Mode().IsRegular() {
 			return ErrOutside

@@ -50,7 +50,7 @@ func (c *Confined) twice(op, oldName, newName string, call func(r *os.Root, from
 	}
 	return c.do(access{op: op, change: true}, newName, func(r *os.Root, to string) error {
 		root, rel := c.owner(from)
-		if root == nil || root.readOnly {
+		if root == nil {
 			return &os.LinkError{Op: op, Old: oldName, Err: ErrOutside}
 		}
 		if dir, err := root.open(); err != nil || dir != r {

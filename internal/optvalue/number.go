@@ -16,6 +16,7 @@ const (
 	KB               // sizes: kB KB MB GB TB
 	Second           // times: ms s min h d; ms divides by 1000, truncating
 	Millisecond      // times
+	Byte             // sizes: B kB KB MB GB TB; ours, no option of C has it
 )
 
 // infinite is the word for the largest value of a kind; exact case.
@@ -33,6 +34,8 @@ func (u Unit) units() []scale {
 	switch u {
 	case KB:
 		return []scale{{"TB", 1 << 30, 1}, {"GB", 1 << 20, 1}, {"MB", 1 << 10, 1}, {"KB", 1, 1}, {"kB", 1, 1}}
+	case Byte:
+		return []scale{{"TB", 1 << 40, 1}, {"GB", 1 << 30, 1}, {"MB", 1 << 20, 1}, {"KB", 1 << 10, 1}, {"kB", 1 << 10, 1}, {"B", 1, 1}}
 	case Second:
 		return []scale{{"d", 86400, 1}, {"h", 3600, 1}, {"min", 60, 1}, {"s", 1, 1}, {"ms", 1, 1000}}
 	case Millisecond:

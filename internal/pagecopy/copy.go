@@ -212,22 +212,9 @@ type worker struct {
 	*engine
 	reader    remote.Reader
 	own       *pageFile
+	claimed   []unit // in the order of their claims
 	writes    chan writeJob
 	spareRuns chan *remote.Run
-}
-
-// loop does units of work until there are no more or something has failed.
-func (w *worker) loop() {
-	for w.ctx.Err() == nil {
-		u, ok := w.sched.claim(w.own, w.newPageFile)
-		if !ok {
-			return
-		}
-		w.own = u.file
-		if err := w.do(u); err != nil {
-			w.fail(u.task, err)
-		}
-	}
 }
 
 // fail ends the copy with an error that names the file; only the first counts.

@@ -16,8 +16,8 @@ import (
 // order.
 //
 // No deadlock: a worker with run n waits only for lower runs, which were
-// claimed before, each by a worker that has no other run; the lowest one never
-// waits.
+// claimed before. Each worker does its units in the order in which it claimed
+// them, so whoever has the oldest claim of all never waits.
 type pageFile struct {
 	task *Task
 	alg  compress.Algorithm
@@ -106,11 +106,7 @@ func nextRun(t *Task, at uint32) (from, to uint32) {
 // copyRun reads a run, gives it its place in the stored file and leaves the
 // writing to the worker's other half.
 func (w *worker) copyRun(u unit) error {
-	req := remote.RunRequest{
-		Path: u.task.source(), From: u.from, To: u.to, Map: u.task.Map, Floor: u.task.Floor,
-		FirstBlock: u.task.FirstBlock, Compressed: u.task.Compressed,
-		Rules: w.Rules, Alg: u.file.alg, Level: w.Level,
-	}
+	req := w.runRequest(u)
 	run := <-w.spareRuns
 	err := w.reader.ReadRun(w.ctx, &req, run)
 	off, err := u.file.place(u, run, err, w.create)
@@ -120,6 +116,14 @@ func (w *worker) copyRun(u unit) error {
 	}
 	w.writes <- writeJob{u.file, run, off}
 	return nil
+}
+
+func (e *engine) runRequest(u unit) remote.RunRequest {
+	return remote.RunRequest{
+		Path: u.task.source(), From: u.from, To: u.to, Map: u.task.Map, Floor: u.task.Floor,
+		FirstBlock: u.task.FirstBlock, Compressed: u.task.Compressed,
+		Rules: e.Rules, Alg: u.file.alg, Level: e.Level,
+	}
 }
 
 // writeJob is a run on its way into its file.

@@ -21,7 +21,6 @@ import (
 // tablespace is one link of pg_tblspc and the directory it will point to.
 type tablespace struct {
 	oid    uint32
-	from   string // as the backup tells
 	target string
 	// inside is set when the target lies in the data directory itself: its
 	// content is restored there, only the link is made here.
@@ -89,7 +88,7 @@ func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) er
 	}
 	taken := map[string]bool{}
 	for _, t := range list {
-		spc := tablespace{oid: t.Oid, from: t.Path, target: r.tablespaceTarget(t)}
+		spc := tablespace{oid: t.Oid, target: r.tablespaceTarget(t)}
 		if !path.IsAbs(spc.target) {
 			return usererr.New("tablespace directory is not an absolute path: %s\n", spc.target)
 		}
@@ -100,6 +99,9 @@ func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) er
 		taken[spc.target] = true
 		spc.inside = strings.HasPrefix(spc.target, r.opts.PGData+"/")
 		if !spc.inside {
+			if err := r.deps.Host.Admit(ctx, spc.target); err != nil {
+				return err
+			}
 			if err := r.checkTablespace(ctx, &spc); err != nil {
 				return err
 			}
@@ -140,6 +142,9 @@ func (r *run) placeExternals(ctx context.Context) error {
 	}
 	for _, d := range dirs {
 		target := mapped(r.opts.Externals, d)
+		if err := r.deps.Host.Admit(ctx, target); err != nil {
+			return err
+		}
 		if !r.resumed.mayUse(target) && (!r.compares() || r.opts.Incremental == IncrementalNone) {
 			if err := r.checkEmpty(ctx, target, "External directory is not empty: \"%s\""); err != nil {
 				return err

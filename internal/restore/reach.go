@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -196,21 +197,18 @@ func (r *run) laterSegment(end wal.LSN) (string, error) {
 }
 
 // damaged tells a broken file from one in which the log just ends: it is cut,
-// cannot be unpacked, is of another system or place, or has good records
-// behind the end.
+// cannot be unpacked, or has good records behind the place.
 func (r *run) damaged(ctx context.Context, f found) bool {
 	var corrupt *wal.CorruptionError
 	if !errors.As(f.why, &corrupt) {
 		return false
 	}
+	if corrupt.Err != nil && !errors.Is(corrupt.Err, wal.ErrEndOfWAL) && !errors.Is(corrupt.Err, io.EOF) {
+		return true
+	}
 	a, err := r.archive(r.dest, r.way, nil)
 	if err != nil {
 		return false
-	}
-	switch {
-	case errors.Is(corrupt.Err, wal.ErrEndOfWAL):
-	case corrupt.Err != nil, wal.SegmentOffset(corrupt.LSN, a.opts.SegSize) == 0:
-		return true // not whole, or of something else
 	}
 	return wal.GoesOn(ctx, a.source, a.opts, f.end)
 }

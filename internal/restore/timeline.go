@@ -27,10 +27,6 @@ func (r *run) planTimeline() error {
 	if err != nil {
 		return err
 	}
-	if t.NewestTimeline {
-		r.lineage = r.newestLineage()
-		return nil
-	}
 	if t.Timeline == 0 {
 		return nil
 	}
@@ -42,36 +38,22 @@ func (r *run) planTimeline() error {
 	return nil
 }
 
-// newestLineage is the way to the highest timeline that one of the backups in
-// question lies on.
-func (r *run) newestLineage() (newest *wal.Lineage) {
-	for _, b := range r.backups {
-		if r.opts.BackupID != 0 && b.ID != r.opts.BackupID || r.opts.BackupID == 0 && !b.Status.Usable() {
-			continue
-		}
-		way := r.own(b)
-		for i := range r.lineages { // highest first
-			if r.lineages[i].Has(b.Timeline, b.StopLSN) {
-				way = &r.lineages[i]
-				break
-			}
-		}
-		if newest == nil || way.TLI > newest.TLI {
-			newest = way
-		}
-	}
-	return newest
-}
-
 // along is the way on which recovery from b would go, nil if it cannot.
 func (r *run) along(b *catalog.Backup) *wal.Lineage {
-	if r.lineage == nil {
-		return r.own(b)
+	switch {
+	case r.opts.Target.NewestTimeline:
+		for i := range r.lineages {
+			if r.lineages[i].Has(b.Timeline, b.StopLSN) {
+				return &r.lineages[i]
+			}
+		}
+	case r.lineage != nil:
+		if r.lineage.Has(b.Timeline, b.StopLSN) {
+			return r.lineage
+		}
+		return nil
 	}
-	if r.lineage.Has(b.Timeline, b.StopLSN) {
-		return r.lineage
-	}
-	return nil
+	return r.own(b)
 }
 
 // own is the backup's timeline, with its ancestors if they are known.
@@ -104,7 +86,7 @@ func (r *run) branches() (list []wal.HistoryEntry) {
 // warnOfBranches tells of timelines that recovery will pass by on its way to
 // end, which must not happen unnoticed.
 func (r *run) warnOfBranches(end wal.LSN) {
-	if r.lineage != nil {
+	if r.lineage != nil || r.opts.Target.NewestTimeline {
 		return
 	}
 	seen := map[wal.Timeline]bool{}
@@ -119,7 +101,7 @@ func (r *run) warnOfBranches(end wal.LSN) {
 // branchHint names the timeline on which a target may be that was not found on
 // the backup's own.
 func (r *run) branchHint() string {
-	if r.lineage != nil {
+	if r.lineage != nil || r.opts.Target.NewestTimeline {
 		return ""
 	}
 	for _, b := range r.branches() {

@@ -15,6 +15,7 @@ import (
 	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/pieces"
+	"gsprobackup/internal/remote"
 )
 
 // writeOut writes the files of a chain to the target.
@@ -140,7 +141,8 @@ func (w *writeOut) files(ctx context.Context) (err error) {
 	return cmp.Or(err, serr)
 }
 
-func (w *writeOut) threads() int { return max(w.opts.Threads, 1) }
+// threads is how many workers there are: -j, and more on a far host.
+func (w *writeOut) threads() int { return remote.Workers(w.deps.Host, w.opts.Threads) }
 
 // weight orders files: those that will take longest first.
 func weight(e *contentlist.Entry) int64 {

@@ -18,6 +18,8 @@ type Pipe struct {
 	Options agent.ServeOptions
 	// Delay is how long bytes are under way, in each direction.
 	Delay time.Duration
+	// Serve is the far command; nil is agent.Serve with Options.
+	Serve func(ctx context.Context, in io.Reader, out io.Writer, command string) error
 	// Refuse lets only so many agents start; 0 is no limit.
 	Refuse int
 
@@ -29,7 +31,7 @@ type Pipe struct {
 var ErrRefused = errors.New("refused")
 
 // Start implements agent.Link.
-func (p *Pipe) Start(context.Context, string) (agent.Channel, error) {
+func (p *Pipe) Start(_ context.Context, command string) (agent.Channel, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.Refuse > 0 && len(p.channels) >= p.Refuse {
@@ -38,7 +40,11 @@ func (p *Pipe) Start(context.Context, string) (agent.Channel, error) {
 	c := &PipeChannel{up: newLine(p.Delay), down: newLine(p.Delay), ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		c.err = agent.Serve(context.Background(), c.up, c.down, p.Options)
+		if p.Serve != nil {
+			c.err = p.Serve(context.Background(), c.up, c.down, command)
+		} else {
+			c.err = agent.Serve(context.Background(), c.up, c.down, p.Options)
+		}
 		c.down.end(io.EOF)
 		c.up.end(io.ErrClosedPipe)
 	}()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,29 +171,24 @@ func (h *pitrHistory) backup(args []string) {
 // seal ends the segment and waits until everything is archived.
 func (h *pitrHistory) seal() {
 	h.t.Helper()
-	h.cat.waitArchived(h.server)
+	waitArchived(h.t, h.server)
 }
 
-// waitArchived switches the segment and waits until the archive has the one
-// before. (pg_stat_archiver does not know of the further files of a batch.)
-func (c *catalog) waitArchived(s *pgtest.Server) {
-	c.t.Helper()
-	last := s.SQL(context.Background(), "SELECT pg_walfile_name(pg_switch_wal())")[0][0]
+// waitArchived switches the segment and waits until the one before is archived.
+func waitArchived(t testing.TB, s *pgtest.Server) {
+	t.Helper()
+	ctx := context.Background()
+	last := s.SQL(ctx, "SELECT pg_walfile_name(pg_switch_wal())")[0][0]
 	deadline := time.Now().Add(time.Minute)
 	for {
-		names, err := filepath.Glob(filepath.Join(c.dir, "wal", c.instance, last+"*"))
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		for _, name := range names {
-			if name = filepath.Base(name); name == last || name == last+".gz" {
-				return
-			}
+		rows := s.SQL(ctx, "SELECT coalesce(last_archived_wal, ''), coalesce(last_failed_wal, '') FROM pg_stat_archiver")
+		if name := rows[0][0]; len(name) >= 24 && name[:24] >= last && !strings.HasSuffix(name, ".history") {
+			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("segment %s is not archived\nserver log:\n%s", last, s.LogTail(4000))
+			t.Fatalf("segment %s is not archived: %v\nserver log:\n%s", last, rows, s.LogTail(4000))
 		}
-		time.Sleep(20 * time.Millisecond) // polls a server, bounded by a deadline
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // polls a server, bounded by a deadline
 	}
 }
 

@@ -147,18 +147,12 @@ const (
 	oldWALDir     = "pg_xlog"
 )
 
-// trust decides about links that lead out of the served directories: those to
-// tablespaces and to WAL are the data directory's own. Others are followed for
-// reading, as a local backup does, unless the directories were fixed by
-// whoever wrote the forced command.
-func (o *ServeOptions) trust(root, dir, name string) fsx.Trust {
-	switch {
-	case dir == filepath.Join(root, tablespaceDir), dir == root && (name == walDir || name == oldWALDir):
-		return fsx.FullTrust
-	case o.Dirs == nil:
-		return fsx.ReadTrust
-	}
-	return fsx.NoTrust
+// trust decides about links that lead out of the served directories. Those to
+// tablespaces and to WAL are the data directory's own. Others are followed as
+// in local mode, unless the directories were fixed by whoever wrote the forced
+// command. A client cannot make a link that leads out.
+func (o *ServeOptions) trust(root, dir, name string) bool {
+	return o.Dirs == nil || dir == filepath.Join(root, tablespaceDir) || dir == root && (name == walDir || name == oldWALDir)
 }
 
 // admit serves more directories at the client's request.
