@@ -33,7 +33,7 @@ func main() {
 	flag.IntVar(&b.files, "files", 200000, "number of small files in the second case")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each measurement, the median counts")
 	flag.BoolVar(&b.cold, "cold", false, "drop the page cache before each measurement (root)")
-	flag.StringVar(&b.only, "only", "", "large, small or chain: one of the cases")
+	flag.StringVar(&b.only, "only", "", "large, small, chain or restore: one of the cases")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -74,7 +74,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		name  string
 		major int
 		run   func(context.Context) error
-	}{{"large", b.major, b.large}, {"small", b.major, b.small}, {"chain", max(b.major, chainMajor), b.chain}} {
+	}{{"large", b.major, b.large}, {"small", b.major, b.small}, {"chain", max(b.major, chainMajor), b.chain}, {"restore", b.major, b.over}} {
 		if b.only == "" || b.only == c.name {
 			if err := b.withCluster(ctx, c.major, c.run); err != nil {
 				return fmt.Errorf("case %s: %w", c.name, err)
