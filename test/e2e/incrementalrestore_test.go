@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"gsprobackup/test/pgserver"
 	"gsprobackup/test/pgtest"
 )
 
@@ -117,7 +118,7 @@ func testIncrementalRestore(t *testing.T, cfg pgtest.Config) {
 	p.sameAs(want[second.ID])
 
 	p.run(t, src.Major, pgtest.Immediate)
-	c.killedRestore(t, second.ID, p)
+	p.killedRestore(second.ID, "Extracting the content", "-I", "lsn")
 	p.restore(second.ID, "-I", "lsn")
 	p.sameAs(want[second.ID])
 	res := p.restore(second.ID, "-I", "checksum")
@@ -164,18 +165,65 @@ func (k *killAt) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// killedRestore kills an incremental restore at work. What it leaves has no
-// pg_control, unless it was faster.
-func (c *catalog) killedRestore(t testing.TB, id string, p *place) {
+// killedRestore kills a restore as soon as it says text, and tells whether
+// that was in time. A killed one leaves no pg_control.
+func (p *place) killedRestore(id, text string, extra ...string) (killed bool) {
+	t := p.c.t
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	defer cancel()
-	cmd := tool(ctx, c.on("restore", append([]string{"-i", id, "-D", p.data, "-I", "lsn"}, p.args...)...)...)
-	cmd.Stderr = &killAt{text: "Extracting the content", kill: func() { _ = cmd.Process.Kill() }}
+	args := append([]string{"-i", id, "-D", p.data}, append(extra, p.args...)...)
+	cmd := tool(ctx, p.c.on("restore", args...)...)
+	cmd.Stderr = &killAt{text: text, kill: func() { _ = cmd.Process.Kill() }}
 	res := finish(t, ctx, cmd, nil)
 	_, err := os.Stat(filepath.Join(p.data, "global/pg_control"))
 	if started := err == nil; started != (res.code == 0) {
-		t.Errorf("pg_control after a killed restore: %v\n%v", err, res)
+		t.Errorf("pg_control after a restore killed at %q: %v\n%v", text, err, res)
+	}
+	return res.code != 0
+}
+
+// A restore that was killed leaves what no server starts on; the same command
+// goes on with it, however often, and what it completes is right.
+func TestKilledRestore(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	src := startSmall(t, 15)
+	c := newCatalog(t, src)
+	lt := src.CreateLoadTables(ctx, pgtest.LoadTables{Branches: 10, Tablespace: "ts1"})
+	load := src.Load(ctx, lt, 2)
+	b := c.backup()
+	journal := load.Journal(ctx)
+
+	p := c.newPlace("")
+	for _, round := range []struct{ extra, texts []string }{
+		{nil, []string{"Restore directories", "Start restoring", "Finish restore file", "Start Syncing"}},
+		{[]string{"-I", "checksum"}, []string{"Extracting the content", "Start restoring", "Finish restore file", "Start Syncing"}},
+	} {
+		kills := 0
+		for _, text := range round.texts {
+			if !p.killedRestore(b.ID, text, round.extra...) {
+				break // it was faster
+			}
+			kills++
+			if s, err := pgserver.StartDir(ctx, src.Major, p.data); err == nil {
+				t.Errorf("a server starts after a kill at %q", text)
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if kills == 0 {
+			t.Errorf("no restore was killed: %v", round)
+		}
+		if kills == len(round.texts) {
+			p.restore(b.ID, round.extra...)
+		}
+		s := pgtest.StartDir(t, src.Major, p.data)
+		s.WaitPrimary(ctx)
+		pgtest.CheckRestored(t, ctx, s, journal, lsn(t, b.StopLSN))
+		s.SQL(ctx, "UPDATE accounts SET abalance = 7")
+		s.Stop(pgtest.Immediate)
 	}
 }
 
