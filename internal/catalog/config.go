@@ -138,7 +138,7 @@ func (c *Config) Text(o *ConfigOption) (text string, ok bool) {
 // option it was given (spec/formats.md §2.2).
 func (c *Config) ForgetRemoteAndS3() {
 	for _, o := range ConfigOptions() {
-		if o.Group == groupRemote || o.Group == groupS3 {
+		if o.Group == groupRemote || o.Group == GroupS3 {
 			delete(c.sources, o.Key)
 		}
 	}

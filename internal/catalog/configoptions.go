@@ -49,8 +49,8 @@ const (
 	groupRetention   = "Retention parameters"
 	groupCompression = "Compression parameters"
 	groupRemote      = "Remote access parameters"
-	groupDSS         = "DSS connect parameters"
-	groupS3          = "S3 connect parameters"
+	GroupDSS         = "DSS connect parameters"
+	GroupS3          = "S3 connect parameters"
 	groupExtensions  = "Extension parameters"
 )
 
@@ -97,15 +97,15 @@ func ConfigOptions() []*ConfigOption {
 		str("remote-libpath", 0, groupRemote, func(c *Config) *string { return &c.RemoteLibpath }),
 
 		enableDSS(),
-		str("vgname", 0, groupDSS, func(c *Config) *string { return &c.VGName }),
-		str("socketpath", 0, groupDSS, func(c *Config) *string { return &c.SocketPath }),
+		str("vgname", 0, GroupDSS, func(c *Config) *string { return &c.VGName }),
+		str("socketpath", 0, GroupDSS, func(c *Config) *string { return &c.SocketPath }),
 		instanceID(),
 
-		str("access-id", 0, groupS3, func(c *Config) *string { return &c.AccessID }),
-		str("access-key", 0, groupS3, func(c *Config) *string { return &c.AccessKey }),
-		str("endpoint", 0, groupS3, func(c *Config) *string { return &c.Endpoint }),
-		str("region", 0, groupS3, func(c *Config) *string { return &c.Region }),
-		str("access-bucket", 0, groupS3, func(c *Config) *string { return &c.AccessBucket }),
+		str("access-id", 0, GroupS3, func(c *Config) *string { return &c.AccessID }),
+		str("access-key", 0, GroupS3, func(c *Config) *string { return &c.AccessKey }),
+		str("endpoint", 0, GroupS3, func(c *Config) *string { return &c.Endpoint }),
+		str("region", 0, GroupS3, func(c *Config) *string { return &c.Region }),
+		str("access-bucket", 0, GroupS3, func(c *Config) *string { return &c.AccessBucket }),
 	}
 }
 
@@ -224,7 +224,7 @@ func compressAlgorithm() *ConfigOption {
 
 func enableDSS() *ConfigOption {
 	return &ConfigOption{
-		Key: "enable-dss", Group: groupDSS, Kind: KindBool,
+		Key: "enable-dss", Group: GroupDSS, Kind: KindBool,
 		set: func(c *Config, text string) error {
 			v, err := optvalue.ParseBool(text)
 			if err == nil {
@@ -238,7 +238,7 @@ func enableDSS() *ConfigOption {
 
 func instanceID() *ConfigOption {
 	return &ConfigOption{
-		Key: "instance-id", Group: groupDSS, Kind: KindInt32,
+		Key: "instance-id", Group: GroupDSS, Kind: KindInt32,
 		set: func(c *Config, text string) error {
 			n, err := optvalue.ParseInt32(text, optvalue.NoUnit)
 			if err == nil {

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -11,6 +13,7 @@ import (
 // not know are no error (spec/cli.md §1.1).
 func helpCommand(s *session) *cobra.Command {
 	return newCommand("help", "show help pages", func(_ context.Context, args []string) error {
+		args = slices.DeleteFunc(args, func(a string) bool { return strings.HasPrefix(a, "--compat=") })
 		if len(args) == 0 {
 			return printGeneralHelp(s.streams.Out, s.progName(), s.profile)
 		}

@@ -48,7 +48,7 @@ func shownSettings(cfg *catalog.Config, p compat.Profile) []catalog.Setting {
 	var out []catalog.Setting
 	for _, set := range cfg.Settings() {
 		switch {
-		case !p.DSS && set.Group == "DSS connect parameters", !p.S3 && set.Group == "S3 connect parameters":
+		case !p.DSS && set.Group == catalog.GroupDSS, !p.S3 && set.Group == catalog.GroupS3:
 			continue
 		case set.Key == "access-key":
 			set.Value = "*"

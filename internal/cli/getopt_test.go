@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/compat"
 )
 
 // tableGrammar is the grammar of the whole option table, with names of
@@ -105,7 +106,7 @@ func TestExtensionsDoNotDisturb(t *testing.T) {
 		{"--comp", "P: option '--comp' is ambiguous; possibilities: '--compress' '--compress-algorithm' '--compress-level'"},
 	} {
 		var o options
-		_, err := parseOptions("P", []string{tt.arg}, false, &o, catalog.NewConfig())
+		_, err := parseOptions("P", []string{tt.arg}, false, newest(t), &o, catalog.NewConfig())
 		var bad *getoptError
 		got := ""
 		if errors.As(err, &bad) {
@@ -141,7 +142,7 @@ func FuzzParseOptions(f *testing.F) {
 	f.Add("-T\x00/a=/b\x00--external-mapping=/c\\==/d\x00--log-rotation-size=-1")
 	f.Fuzz(func(t *testing.T, joined string) {
 		var o options
-		_, err := parseOptions("P", strings.Split(joined, "\x00"), false, &o, catalog.NewConfig())
+		_, err := parseOptions("P", strings.Split(joined, "\x00"), false, newest(t), &o, catalog.NewConfig())
 		if err != nil && err.Error() == "" {
 			t.Fatal("error without words")
 		}
@@ -151,4 +152,14 @@ func FuzzParseOptions(f *testing.F) {
 			}
 		}
 	})
+}
+
+// newest is the profile that is used without --compat.
+func newest(t testing.TB) compat.Profile {
+	t.Helper()
+	p, err := compat.Lookup("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -35,6 +35,10 @@ type option struct {
 	// sameAs is the name of an earlier row this one is a synonym of: both
 	// count as one option, and messages use the earlier name.
 	sameAs string
+	// since is the profile of the first release that has the option, "" for
+	// 1.1. Older profiles know it by its full name only, so that it does not
+	// change what an abbreviation meant.
+	since string
 	// secret values are masked in the process list and in log files.
 	secret bool
 }
@@ -72,11 +76,11 @@ func commandLineOptions() []option {
 		{name: "skip-external-dirs", set: yes(func(o *options) *bool { return &o.SkipExternalDirs })},
 		{name: "incremental-mode", short: 'I', arg: true, set: setIncremental, again: lastWins},
 
-		{name: "with-encryption", arg: true, set: text(func(o *options) *string { return &o.Encryption.Method })},
-		{name: "with-key", arg: true, secret: true, set: text(func(o *options) *string { return &o.Encryption.Key })},
-		{name: "with-salt", arg: true, secret: true, set: text(func(o *options) *string { return &o.Encryption.Salt })},
-		{name: "with-device-params", arg: true, secret: true, set: text(func(o *options) *string { return &o.Encryption.Device })},
-		{name: "gen-key", set: yes(func(o *options) *bool { return &o.Encryption.GenKey })},
+		{name: "with-encryption", since: "6.0", arg: true, set: text(func(o *options) *string { return &o.Encryption.Method })},
+		{name: "with-key", since: "6.0", arg: true, secret: true, set: text(func(o *options) *string { return &o.Encryption.Key })},
+		{name: "with-salt", since: "6.0", arg: true, secret: true, set: text(func(o *options) *string { return &o.Encryption.Salt })},
+		{name: "with-device-params", since: "6.0", arg: true, secret: true, set: text(func(o *options) *string { return &o.Encryption.Device })},
+		{name: "gen-key", since: "6.0", set: yes(func(o *options) *bool { return &o.Encryption.GenKey })},
 
 		{name: "wal", set: yes(func(o *options) *bool { return &o.WAL })},
 		{name: "expired", set: yes(func(o *options) *bool { return &o.Expired })},
@@ -87,7 +91,7 @@ func commandLineOptions() []option {
 
 		{name: "no-password", short: 'w', set: yes(func(o *options) *bool { return &o.NoPassword })},
 		{name: "password", short: 'W', arg: true, secret: true, set: text(func(o *options) *string { return &o.Password })},
-		{name: "rw-timeout", short: 't', arg: true, set: unsigned(func(o *options) *uint32 { return &o.RWTimeout })},
+		{name: "rw-timeout", since: "3.0", short: 't', arg: true, set: unsigned(func(o *options) *uint32 { return &o.RWTimeout })},
 		{name: "instance", arg: true, set: text(func(o *options) *string { return &o.Instance })},
 
 		{name: "wal-file-path", arg: true, set: text(func(o *options) *string { return &o.WALFile.Path })},
@@ -111,9 +115,9 @@ func commandLineOptions() []option {
 		{name: "lsn", arg: true, sameAs: "recovery-target-lsn"},
 		{name: "immediate", set: yes(func(o *options) *bool { return &o.Target.Immediate })},
 
-		{name: "backup-pg-replslot", set: yes(func(o *options) *bool { return &o.BackupReplslot })},
-		{name: "media-type", short: 'M', arg: true, set: setMediaType, again: lastWins},
-		{name: "s3-status", arg: true, set: text(func(o *options) *string { return &o.S3Status })},
+		{name: "backup-pg-replslot", since: "5.0", set: yes(func(o *options) *bool { return &o.BackupReplslot })},
+		{name: "media-type", since: "6.0", short: 'M', arg: true, set: setMediaType, again: lastWins},
+		{name: "s3-status", since: "6.0", arg: true, set: text(func(o *options) *string { return &o.S3Status })},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/compat"
 	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/usererr"
 )
@@ -26,6 +27,15 @@ func instanceOption(co *catalog.ConfigOption, cfg *catalog.Config) option {
 		short:  co.Short,
 		arg:    co.Kind != catalog.KindBool,
 		secret: co.Key == "access-key",
+	}
+	switch co.Group {
+	case catalog.GroupDSS:
+		row.since = "5.0"
+	case catalog.GroupS3:
+		row.since = "6.0"
+	}
+	if co.Key == "remote-libpath" {
+		row.since = "3.0"
 	}
 	if co.Repeat {
 		row.again = lastWins
@@ -53,21 +63,21 @@ type parser struct {
 
 // parseOptions reads args, the words after the sub-command, into opts and cfg.
 // It returns where secret values stand in args, also together with an error.
-func parseOptions(prog string, args []string, posix bool, opts *options, cfg *catalog.Config) (secrets []word, err error) {
+func parseOptions(prog string, args []string, posix bool, p compat.Profile, opts *options, cfg *catalog.Config) (secrets []word, err error) {
 	native := optionTable(cfg)
-	p := &parser{rows: append(native, extensionOptions(cfg)...), seen: map[int]bool{}, opts: opts}
+	ps := &parser{rows: append(native, extensionOptions(cfg)...), seen: map[int]bool{}, opts: opts}
 	opts.given = map[string]bool{}
 	g := &grammar{prog: prog, posix: posix}
-	for i, row := range p.rows {
-		name := optionName{long: row.name, short: row.short, arg: row.arg, id: p.idOf(i)}
-		if i < len(native) {
+	for i, row := range ps.rows {
+		name := optionName{long: row.name, short: row.short, arg: row.arg, id: ps.idOf(i)}
+		if i < len(native) && p.Since(row.since) {
 			g.names = append(g.names, name)
 		} else {
 			g.exact = append(g.exact, name)
 		}
 	}
-	err = g.scan(args, p.found)
-	return p.secrets, err
+	err = g.scan(args, ps.found)
+	return ps.secrets, err
 }
 
 // idOf is the index of the row that row i is a synonym of, or i.

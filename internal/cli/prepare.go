@@ -107,16 +107,11 @@ func (s *session) prepare(rules commandRules, args []string) (*request, error) {
 func (s *session) readCommandLine(rules commandRules, r *request, args []string) error {
 	const firstWord = 2 // program and sub-command come before
 	_, posix := s.env.LookupEnv("POSIXLY_CORRECT")
-	secrets, err := parseOptions(s.args[0], args, posix, r.options, r.Config)
+	secrets, err := parseOptions(s.args[0], args, posix, s.profile, r.options, r.Config)
 	s.maskSecrets(secrets, firstWord)
 	s.log.SetFormat(r.LogFormat)
 	if err != nil {
 		return err
-	}
-	if r.Compat != "" {
-		if err := s.useProfile(r.Compat); err != nil {
-			return err
-		}
 	}
 	s.console.perFile = r.Progress
 	s.console.slot = r.Slot

@@ -95,6 +95,9 @@ func (s *session) progName() string { return filepath.Base(s.args[0]) }
 
 func (s *session) run() error {
 	name, _ := s.env.LookupEnv("GS_PROBACKUP_COMPAT")
+	if n := compatOption(s.args); n != "" {
+		name = n
+	}
 	if err := s.useProfile(name); err != nil {
 		return err
 	}
@@ -117,6 +120,23 @@ func (s *session) run() error {
 	root.SetArgs(append([]string{command}, s.args[2:]...))
 	err := root.ExecuteContext(ctx)
 	return s.explainCancel(ctx, err)
+}
+
+// compatOption looks for --compat before anything else is understood: what the
+// other words mean, and how faults in them read, depends on it. It works with
+// help and version too.
+func compatOption(args []string) (name string) {
+	for i, a := range args {
+		switch value, ok := strings.CutPrefix(a, "--compat="); {
+		case a == "--":
+			return name
+		case ok:
+			name = value
+		case a == "--compat" && i+1 < len(args):
+			name = args[i+1]
+		}
+	}
+	return name
 }
 
 func (s *session) useProfile(name string) error {

@@ -11,6 +11,7 @@ package compat
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -141,4 +142,10 @@ func Names() []string {
 		names[i] = p.Name
 	}
 	return names
+}
+
+// Since tells whether the release is that of the named profile or a later one.
+// The empty name is the first release.
+func (p Profile) Since(name string) bool {
+	return name == "" || slices.Index(Names(), p.Name) >= slices.Index(Names(), name)
 }
