@@ -29,6 +29,9 @@ type console struct {
 	// explain is --explain.
 	explain bool
 	bar     bar
+	// remote is a backup of another machine's directory, threads is -j.
+	remote  bool
+	threads int
 	// noMap remembers that the backup to restore has no tablespace_map.
 	noMap bool
 	// recovery are the recovery settings that were written and not yet said.

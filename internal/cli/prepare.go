@@ -115,6 +115,7 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 	}
 	s.console.perFile = r.Progress
 	s.console.slot = r.Slot
+	s.console.threads = r.threads()
 	s.console.explain = r.Explain
 	s.console.hints = s.console.hints || r.Hints
 	if r.given["password"] && r.NoPassword {

@@ -20,6 +20,7 @@ func renderBackupStart(c *console, e event.Event) bool {
 		}
 		c.info("Backup start, gs_probackup version: %s, instance: %s, backup ID: %s, backup mode: %s, wal mode: %s, remote: %t, compress-algorithm: %s, compress-level: %d",
 			programVersion, e.Instance, e.ID, e.Mode, walMode, e.Remote, e.Algorithm, e.CompressLevel)
+		c.remote = e.Remote
 	case backup.DestinationReady:
 		c.logf("Backup destination is initialized")
 	case backup.ChecksumState:
@@ -45,12 +46,13 @@ func renderBackupStart(c *console, e event.Event) bool {
 	return true
 }
 
-// checksumState is unconditional in the C tool; here it tells the truth.
+// checksumState is unconditional in the C tool. Here it tells the truth, but in
+// the words of 1.1, which only had the warning: scripts filter that line.
 func (c *console) checksumState(enabled bool) {
 	switch {
 	case enabled && c.profile.ChecksumsKnown:
 		c.logf("This openGauss instance was initialized with data block checksums. Data block corruption will be detected")
-	case !enabled:
+	default:
 		c.warn("This openGauss instance was initialized without data block checksums. gs_probackup have no way to detect data block corruption without them. Reinitialize PGDATA with option '--data-checksums'.")
 	}
 }
@@ -100,6 +102,9 @@ func renderBackupCopy(c *console, e event.Event) bool {
 // backup's, whatever the line says.
 func (c *console) dataDirectory(e backup.DataDirectory) {
 	if !c.profile.DiskSpaceLines {
+		if c.profile.BaseLine && !c.remote {
+			c.info("Cannot parse path \"base\"")
+		}
 		c.info("PGDATA size: %s", prettySize(e.Estimated))
 		return
 	}

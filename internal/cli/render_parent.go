@@ -31,8 +31,13 @@ func renderBackupParent(c *console, e event.Event) bool {
 		c.logf("start_lsn: %s", e.Start)
 	case backup.PagemapStarted:
 		c.info("Extracting pagemap of changed blocks")
-		c.info("change bitmap start lsn location is %s", e.From)
+		if c.profile.BitmapLines {
+			c.info("change bitmap start lsn location is %s", e.From)
+		}
 	case backup.PagemapEnd:
+		if !c.profile.BitmapLines {
+			break
+		}
 		c.info("change bitmap end lsn location is %s", e.Text)
 	case backup.PagemapDone:
 		c.info("Pagemap successfully extracted, time elapsed: %.0f sec", e.Elapsed.Seconds())

@@ -73,6 +73,9 @@ func renderRestoreFiles(c *console, e event.Event) bool {
 		} else {
 			c.info("Start restoring backup files. PGDATA size: %s", prettySize(e.Bytes))
 		}
+		for i := 1; c.profile.ThreadLines && i <= c.threads; i++ {
+			c.logf("Start thread %d", i)
+		}
 		c.startBar(e.Files, e.Bytes)
 	case restore.FileRestored:
 		c.fileProgress("Restore", e.Path, e.Done, e.Total)

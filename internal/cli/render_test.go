@@ -36,7 +36,7 @@ func render(t *testing.T, profile string, perFile bool, events ...event.Event) (
 	s := newSession([]string{"x"}, Streams{Out: &out, Err: &errOut}, env)
 	s.profile = p
 	s.console = newConsole(s)
-	s.console.perFile = perFile
+	s.console.perFile, s.console.threads = perFile, 1
 	for _, e := range events {
 		s.console.Emit(e)
 	}
@@ -138,6 +138,7 @@ func TestOlderReleasesReadDifferently(t *testing.T) {
 		backup.FileCopied{Path: "a", Done: 1, Total: 1},
 		backup.CopyFinished{},
 		validate.FilesStarted{Total: 1}, validate.FileChecked{Path: "b", Done: 1, Total: 1}, validate.FilesFinished{},
+		restore.FilesStarted{Files: 1, Bytes: 1 << 20},
 		walstream.KeepaliveReceived{},
 		walstream.SegmentPartialLeft{Path: "/w/000000010000000000000076.partial"},
 	}
@@ -146,6 +147,8 @@ func TestOlderReleasesReadDifferently(t *testing.T) {
 INFO: Start transferring data files
 INFO: Progress: (1/1). Process file "a"
 INFO: Progress: (1/1). Validate file "b"
+INFO: Start restoring backup files. PGDATA size: 1024kB
+LOG: Start thread 1
 <100>[2026-11-22 09:04:13]: keepalive message is received
 [2026-11-22 09:04:13]:(null): not renaming "/w/000000010000000000000076", segment is not complete.
 `

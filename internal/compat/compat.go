@@ -76,15 +76,18 @@ type Profile struct {
 	ReceiverFullPath bool
 
 	// ChecksumsKnown says the tool takes it that pages always carry
-	// checksums; before (1.1.0) it warned they do not.
+	// checksums; before (1.1.0) it warned they do not, without looking.
 	ChecksumsKnown bool
 	// BitmapLines prints the change-bitmap locations (2.0.3, 3.0.0).
 	BitmapLines bool
 	// ElapsedWindow counts the retention window in spans of 24 hours before
 	// now; later releases count days of the calendar (2.0.0).
 	ElapsedWindow bool
-	// Cleanup marks a failed backup ERROR before leaving (2.0.0).
-	Cleanup bool
+	// BaseLine prints that the path "base" cannot be parsed, in every local
+	// backup (up to 3.1.0).
+	BaseLine bool
+	// ThreadLines names the workers of a restore (up to 5.1.0).
+	ThreadLines bool
 	// AuditLog writes $GAUSSLOG/bin/gs_probackup (6.0.0).
 	AuditLog bool
 }
@@ -93,21 +96,23 @@ type Profile struct {
 var profiles = []Profile{
 	{
 		Name: "1.1", Release: "1.1.0",
-		ElapsedWindow: true,
+		ElapsedWindow: true, BaseLine: true, ThreadLines: true,
 	},
 	{
 		Name: "3.0", Release: "3.0.0",
+		BaseLine: true, ThreadLines: true,
 		RWTimeout: true, RemoteLibpath: true, CrookedHelp: true,
 		ReceiverTime: true, ReceiverFullPath: true,
-		ChecksumsKnown: true, BitmapLines: true, Cleanup: true,
+		ChecksumsKnown: true, BitmapLines: true,
 	},
 	{
 		Name: "5.0", Release: "5.0.5",
-		TypeColumn: true, DSS: true, InstanceIDHelp: true, StorageSection: true,
+		ThreadLines: true,
+		TypeColumn:  true, DSS: true, InstanceIDHelp: true, StorageSection: true,
 		ExtraAlgorithms: true, Replslot: true,
 		RWTimeout: true, RemoteLibpath: true, CrookedHelp: true,
 		ReceiverTime: true, ReceiverFullPath: true,
-		ChecksumsKnown: true, BitmapLines: true, Cleanup: true,
+		ChecksumsKnown: true, BitmapLines: true,
 	},
 	{
 		Name: "6.0", Release: "6.0.2",
@@ -118,7 +123,7 @@ var profiles = []Profile{
 		RWTimeout: true, RemoteLibpath: true,
 		ReceiverTime: true, ReceiverFullPath: true,
 		ThreadLimit: true, Bars: true, PhaseLines: true, DiskSpaceLines: true,
-		ChecksumsKnown: true, BitmapLines: true, Cleanup: true, AuditLog: true,
+		ChecksumsKnown: true, BitmapLines: true, AuditLog: true,
 	},
 }
 

@@ -34,7 +34,7 @@ func TestProfilesGrow(t *testing.T) {
 			"StorageSection": p.StorageSection, "S3Section": p.S3Section, "ThreadLimit": p.ThreadLimit,
 			"Bars": p.Bars, "PhaseLines": p.PhaseLines, "DiskSpaceLines": p.DiskSpaceLines,
 			"ReceiverTime": p.ReceiverTime, "ReceiverFullPath": p.ReceiverFullPath,
-			"ChecksumsKnown": p.ChecksumsKnown, "BitmapLines": p.BitmapLines, "Cleanup": p.Cleanup, "AuditLog": p.AuditLog,
+			"ChecksumsKnown": p.ChecksumsKnown, "BitmapLines": p.BitmapLines, "AuditLog": p.AuditLog,
 		}
 	}
 	for i := 1; i < len(profiles); i++ {

@@ -15,5 +15,8 @@
 //	shell.go        the commands around the tool: env, pipes, cat
 //	world.go        the machine a session plays on
 //
+// walk_1.1 is no recording of ours but the walk-through of release 1.1 in
+// ../shared/seed, completed from spec/cli.md.
+//
 // The rules of the interface themselves are tested in internal/cli.
 package replay
