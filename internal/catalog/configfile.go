@@ -142,13 +142,16 @@ func writeExtensions(w io.Writer, cfg *Config) error {
 }
 
 // SaveConfig replaces pg_probackup.conf durably. Its mode is 0666 less the
-// umask, as the C tool's.
+// umask, as the C tool's, but for a file with a secret in it.
 func SaveConfig(fsys fsx.FS, path string, cfg *Config) error {
 	// First to nowhere, so that a value that cannot be stored has its own error.
 	if err := WriteConfig(io.Discard, cfg); err != nil {
 		return err
 	}
 	mode, err := ordinaryMode(fsys, path+".tmp")
+	if cfg.AccessKey != "" { // the C tool leaves it to everybody (spec/cli.md §13 row 10)
+		mode &= 0o600
+	}
 	if err == nil {
 		err = fsx.WriteFileDurable(fsys, path, mode, func(w io.Writer) error { return WriteConfig(w, cfg) })
 	}

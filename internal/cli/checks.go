@@ -88,6 +88,9 @@ func (s *session) checkValidation(rules commandRules, r *request) error {
 	if rules.name == "validate" && r.NoValidate {
 		return usererr.New("You cannot specify \"--no-validate\" option with the \"%s\" command", rules.name)
 	}
+	if rules.acts && r.DryRun {
+		return usererr.New("You cannot specify \"--dry-run\" flag with the \"%s\" command", rules.name)
+	}
 	if r.Force {
 		r.NoValidate = true
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"gsprobackup/internal/remove"
 )
 
 func delInstanceCommand(s *session) *cobra.Command {
@@ -12,7 +14,7 @@ func delInstanceCommand(s *session) *cobra.Command {
 		if r.DryRun {
 			// The C tool ignores the option and deletes everything
 			// (spec/cli.md §13 row 7).
-			return notBuiltIn("--dry-run with del-instance")
+			return remove.Instance(ctx, remove.Deps{Instance: r.instance, Sink: s.console, Now: s.env.Now})
 		}
 		if err := s.openCatalog(r.Catalog).RemoveInstance(ctx, r.instance); err != nil {
 			return err

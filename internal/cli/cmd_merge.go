@@ -11,7 +11,7 @@ import (
 )
 
 func mergeCommand(s *session) *cobra.Command {
-	rules := commandRules{name: "merge", takesID: true, logged: true}
+	rules := commandRules{name: "merge", takesID: true, logged: true, acts: true}
 	return newCommand("merge", "merge increments into their full backup", s.command(rules, func(ctx context.Context, r *request) error {
 		if r.ID == 0 {
 			return usererr.New("required parameter is not specified: --backup-id")

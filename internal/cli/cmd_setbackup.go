@@ -14,7 +14,7 @@ import (
 )
 
 func setBackupCommand(s *session) *cobra.Command {
-	rules := commandRules{name: "set-backup", takesID: true, pins: true, logged: true}
+	rules := commandRules{name: "set-backup", takesID: true, pins: true, logged: true, acts: true}
 	return newCommand("set-backup", "pin a backup, or change its note", s.command(rules, func(ctx context.Context, r *request) error {
 		if r.ID == 0 {
 			return usererr.New("You must specify parameter (-i, --backup-id) for 'set-backup' command")

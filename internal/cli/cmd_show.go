@@ -81,7 +81,10 @@ func (s *session) readOtherConfig(i *catalog.Instance, cfg *catalog.Config) (ok 
 		s.console.warn("Control file \"%s\" doesn't exist", i.ConfigPath())
 		return false, nil
 	case err != nil:
-		return false, err
+		// The C tool ends here, and one bad file hides all instances.
+		s.console.warn("%s", errorText(err))
+		s.console.warn("Control file \"%s\" is corrupted", i.ConfigPath())
+		return false, nil
 	case n == 0:
 		s.console.warn("Control file \"%s\" is empty", i.ConfigPath())
 		return false, nil

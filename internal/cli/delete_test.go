@@ -117,3 +117,26 @@ func TestDeleteLeavesDirectories(t *testing.T) {
 		t.Errorf("exit %d, left %s\n%s", r.exit, w.backups(), r.stderr)
 	}
 }
+
+// TestDelInstanceDryRun: nothing is deleted, and everything that would be is
+// named (spec/cli.md §13 row 7).
+func TestDelInstanceDryRun(t *testing.T) {
+	w := baseWorld(t)
+	r := w.run(strings.Fields("del-instance -B /home/omm/b --instance n1 --dry-run"), nil)
+	want := `INFO: Backup TOW9VJ with status OK can be deleted
+INFO: Backup TOW9VF with status OK can be deleted
+INFO: Backup TOW9VA with status OK can be deleted
+INFO: Backup TOW9V6 with status OK can be deleted
+INFO: Backup TOW9V2 with status OK can be deleted
+INFO: Backup TOW9UX with status OK can be deleted
+INFO: Backup TOW9UV with status ERROR can be deleted
+INFO: Resident data size to free by delete of 7 backups: 2900MB
+INFO: Instance 'n1' can be deleted
+`
+	if r.exit != 0 || r.stderr != want {
+		t.Errorf("exit %d\n%s", r.exit, r.stderr)
+	}
+	if shown := w.run(strings.Fields("show -B /home/omm/b --instance n1"), nil); strings.Count(shown.stdout, " OK ") != 6 {
+		t.Errorf("afterwards:\n%s", shown.stdout)
+	}
+}

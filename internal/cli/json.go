@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // This file prints JSON the way the C tool does: four blanks per level, one
@@ -113,9 +114,17 @@ func (s jsonString) writeJSON(b *strings.Builder, _ int) {
 		default:
 			if c < ' ' {
 				fmt.Fprintf(b, `\u%04x`, c)
-			} else {
-				b.WriteByte(c)
+				continue
 			}
+			// Bytes that are no UTF-8 would make the whole document unreadable;
+			// the C tool prints them.
+			r, n := utf8.DecodeRuneInString(string(s[i:]))
+			if r == utf8.RuneError && n == 1 {
+				b.WriteString(`\ufffd`)
+				continue
+			}
+			b.WriteString(string(s[i : i+n]))
+			i += n - 1
 		}
 	}
 	b.WriteByte('"')

@@ -36,6 +36,9 @@ type commandRules struct {
 	needsDSS bool
 	// shows commands print and do nothing else: they end with their reader.
 	shows bool
+	// acts commands have no dry run; the C tool ignores the option and acts
+	// (spec/cli.md §13 row 7).
+	acts bool
 	// loneLevel accepts a stored compression level without algorithm.
 	loneLevel bool
 }

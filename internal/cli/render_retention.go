@@ -40,6 +40,8 @@ func renderRemove(c *console, e event.Event) bool {
 		c.info("Backup %s with status %s %s be deleted", e.ID, e.Status, willOrCan(e.DryRun))
 	case remove.TotalKnown:
 		c.info("Resident data size to free by delete of %d backups: %s", e.Backups, prettySize(e.Bytes))
+	case remove.InstanceMatched:
+		c.info("Instance '%s' can be deleted", e.Instance)
 	case remove.StatusDeleted:
 		noun := "backups"
 		if e.Backups == 1 {

@@ -129,7 +129,8 @@ func TestChecks(t *testing.T) {
 		{"delete -B /home/omm/b --instance n1 -i TOW9UX --status=OK", "You cannot specify --status and (-i, --backup-id) options together"},
 		{"delete -B /home/omm/b --instance n1 --status=UNKNOWN", "Unknown value for '--status' option: 'UNKNOWN'"},
 		{"delete -B /home/omm/b --instance n1 -i TOW9UW", "Failed to find backup TOW9UW, cannot delete"},
-		{"del-instance -B /home/omm/b --instance n1 --dry-run", "--dry-run with del-instance is not built into this binary"},
+		{"merge -B /home/omm/b --instance n1 -i TOW9V2 --dry-run", `You cannot specify "--dry-run" flag with the "merge" command`},
+		{"set-backup -B /home/omm/b --instance n1 -i TOW9V2 --note=x --dry-run", `You cannot specify "--dry-run" flag with the "set-backup" command`},
 	} {
 		r := w.run(strings.Fields(tt.args), nil)
 		lines := strings.Split(strings.TrimSuffix(r.stderr, "\n"), "\n")

@@ -32,7 +32,7 @@ func TestPrettyTime(t *testing.T) {
 func TestJSONEscapes(t *testing.T) {
 	var b strings.Builder
 	jsonString("\b\f\n\r\t\"\\\x01\x1f\x7f/é\xff").writeJSON(&b, 0)
-	if want := `"\b\f\n\r\t\"\\\u0001\u001f` + "\x7f/é\xff\""; b.String() != want {
+	if want := `"\b\f\n\r\t\"\\\u0001\u001f` + "\x7f/é\\ufffd\""; b.String() != want {
 		t.Errorf("got %s, want %s", b.String(), want)
 	}
 }

@@ -64,6 +64,9 @@ type (
 		Backups int
 		Bytes   int64
 	}
+	// InstanceMatched: INFO `Instance '%s' can be deleted`, at the end of a dry
+	// run; the C tool has none (spec/cli.md §13 row 7).
+	InstanceMatched struct{ Instance string }
 	// StatusDeleted: INFO `Successfully deleted %i backup|backups from
 	// instance '%s'`.
 	StatusDeleted struct {
