@@ -32,11 +32,15 @@ func (s *session) restoreOptions(r *request) (restore.Options, error) {
 	if cfg.PGData == "" {
 		return restore.Options{}, usererr.New("required parameter not specified: PGDATA (-D, --pgdata)")
 	}
+	program := s.env.Program
+	if remoteWanted(cfg) {
+		program = "" // neither it nor the catalog is there
+	}
 	return restore.Options{
 		Instance: r.instance, BackupID: r.ID, PGData: cfg.PGData, SystemID: cfg.SystemIdentifier,
 		Incremental: r.Incremental, Target: r.Recovery, Threads: r.threads(),
 		Tablespaces: r.TablespaceMap, Externals: r.ExternalMap, SkipExternal: r.SkipExternalDirs,
 		Force: r.Force, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
-		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand, Program: s.env.Program,
+		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand, Program: program,
 	}, nil
 }

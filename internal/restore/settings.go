@@ -47,6 +47,11 @@ func (r *run) planSettings() error {
 	if command == "" && r.opts.RestoreCommand == "none" && r.layout.Family == pgdata.PostgreSQL {
 		command = noCommand
 	}
+	if command == "" && r.layout.Family == pgdata.PostgreSQL {
+		// The server would not start, and say so.
+		return usererr.New("required parameter not specified: --restore-command").
+			WithHint("the restored server is to replay WAL from the archive, and this program cannot be its restore_command on another host")
+	}
 	r.command = command
 	r.recovery = recoveryFiles(r.layout, r.serverTarget(), command)
 	return nil
