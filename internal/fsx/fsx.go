@@ -36,6 +36,12 @@ type FS interface {
 	Statfs(name string) (Space, error)
 }
 
+// Chowner is implemented by file systems where files have owners that can be
+// changed. A symbolic link is changed itself, not followed.
+type Chowner interface {
+	Lchown(name string, uid, gid int) error
+}
+
 // Space describes a file system. All sizes are in bytes.
 type Space struct {
 	BlockSize   int64

@@ -44,6 +44,9 @@ func (osFS) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
 func (osFS) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
 func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
 
+// Lchown implements Chowner.
+func (osFS) Lchown(name string, uid, gid int) error { return os.Lchown(name, uid, gid) }
+
 func (osFS) SyncDir(name string) error {
 	d, err := os.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {

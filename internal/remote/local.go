@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
 
@@ -13,12 +14,19 @@ import (
 )
 
 // Local returns the host for files of this machine.
-func Local(fsys fsx.FS) Host { return &local{fs: fsys, wait: rereadWait} }
+//
+// The superuser's new files, directories and links get the owner of the
+// directory they are made in: a server does not start on what is root's.
+func Local(fsys fsx.FS) Host {
+	return &local{fs: fsys, wait: rereadWait, adopts: os.Geteuid() == 0}
+}
 
 type local struct {
 	fs fsx.FS
 	// wait is how long to wait before reading a torn page again.
 	wait func(attempt int) time.Duration
+	// adopts gives what is made to the owner of its directory.
+	adopts bool
 }
 
 func (*local) Close() error { return nil }

@@ -26,7 +26,36 @@ func (h *local) Mkdir(ctx context.Context, path string, mode uint32) error {
 	if err != nil {
 		return err
 	}
+	if err := h.adopt(path); err != nil {
+		return err
+	}
 	return h.fs.Chmod(path, goPerm(mode)) // the umask has had its say
+}
+
+// adopt gives a new file, directory or link to the owner of its directory.
+func (h *local) adopt(path string) error {
+	chowner, ok := h.fs.(fsx.Chowner)
+	if !h.adopts || !ok {
+		return nil
+	}
+	fi, err := h.fs.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == os.Geteuid() {
+		return nil
+	}
+	return chowner.Lchown(path, int(st.Uid), int(st.Gid))
+}
+
+// isNew tells whether path is about to be made, where that matters.
+func (h *local) isNew(path string) bool {
+	if !h.adopts {
+		return false
+	}
+	_, err := h.fs.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (h *local) MkdirAll(ctx context.Context, path string, mode uint32) error {
@@ -42,7 +71,12 @@ func (h *local) MkdirAll(ctx context.Context, path string, mode uint32) error {
 }
 
 func (h *local) Symlink(ctx context.Context, target, path string) error {
-	return do(ctx, func() error { return h.fs.Symlink(target, path) })
+	return do(ctx, func() error {
+		if err := h.fs.Symlink(target, path); err != nil {
+			return err
+		}
+		return h.adopt(path)
+	})
 }
 
 func (h *local) Readlink(ctx context.Context, path string) (target string, err error) {
@@ -148,9 +182,15 @@ func (h *local) CreateFile(ctx context.Context, path string, opts CreateOptions)
 	if !opts.Keep {
 		flags |= os.O_TRUNC
 	}
+	isNew := h.isNew(path)
 	f, err := h.fs.OpenFile(path, flags, goPerm(opts.Mode))
 	if err != nil {
 		return nil, err
+	}
+	if isNew {
+		if err := h.adopt(path); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
 	}
 	if err := f.Chmod(goPerm(opts.Mode)); err != nil {
 		return nil, errors.Join(err, f.Close())
