@@ -94,6 +94,12 @@ func (s *session) checkValidation(rules commandRules, r *request) error {
 	if r.Force {
 		r.NoValidate = true
 	}
+	switch {
+	case len(r.IncludeDatabases) > 0 && len(r.ExcludeDatabases) > 0:
+		return usererr.New("You cannot specify '--db-include' and '--db-exclude' together")
+	case len(r.IncludeDatabases)+len(r.ExcludeDatabases) > 0 && rules.name != "restore":
+		return usererr.New("You cannot specify '--db-include' or '--db-exclude' with the \"%s\" command", rules.name)
+	}
 	return nil
 }
 

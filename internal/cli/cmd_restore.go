@@ -18,7 +18,14 @@ func restoreCommand(s *session) *cobra.Command {
 			return err
 		}
 		return s.withDataHost(ctx, r, func(ctx context.Context, host remote.Host) error {
-			return restore.Run(ctx, s.restoreDeps(host), opts)
+			if !r.DryRun {
+				return restore.Run(ctx, s.restoreDeps(host), opts)
+			}
+			plan, err := restore.MakePlan(ctx, s.restoreDeps(host), opts)
+			if err != nil {
+				return err
+			}
+			return s.writePlan(s.streams.Out, plan)
 		})
 	}))
 }
@@ -38,7 +45,8 @@ func (s *session) restoreOptions(r *request) (restore.Options, error) {
 	}
 	return restore.Options{
 		Instance: r.instance, BackupID: r.ID, PGData: cfg.PGData, SystemID: cfg.SystemIdentifier,
-		Incremental: r.Incremental, Target: r.Recovery, Threads: r.threads(),
+		Incremental: r.Incremental, IncludeDatabases: r.IncludeDatabases, ExcludeDatabases: r.ExcludeDatabases,
+		Target: r.Recovery, Threads: r.threads(),
 		Tablespaces: r.TablespaceMap, Externals: r.ExternalMap, SkipExternal: r.SkipExternalDirs,
 		Force: r.Force, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
 		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand, Program: program,

@@ -45,10 +45,12 @@ type options struct {
 	SkipBlockValidation bool
 	SkipExternalDirs    bool
 	Incremental         restore.Incremental
-	TablespaceMap       []mapping
-	ExternalMap         []mapping
-	Target              targetOptions
-	Force               bool
+	// IncludeDatabases and ExcludeDatabases are our --db-include, --db-exclude.
+	IncludeDatabases, ExcludeDatabases []string
+	TablespaceMap                      []mapping
+	ExternalMap                        []mapping
+	Target                             targetOptions
+	Force                              bool
 
 	DeleteWAL     bool
 	DeleteExpired bool

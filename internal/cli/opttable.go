@@ -130,6 +130,8 @@ func extensionOptions(cfg *catalog.Config) []option {
 		{name: "hints", set: yes(func(o *options) *bool { return &o.Hints })},
 		{name: "recovery-target-timeline", arg: true, set: setTargetTimeline},
 		{name: "latest", set: yes(func(o *options) *bool { return &o.Target.Latest })},
+		{name: "db-include", arg: true, again: collect, set: names(func(o *options) *[]string { return &o.IncludeDatabases })},
+		{name: "db-exclude", arg: true, again: collect, set: names(func(o *options) *[]string { return &o.ExcludeDatabases })},
 		{name: "log-format", arg: true, set: setLogFormat},
 		{name: "metrics-file", arg: true, set: text(func(o *options) *string { return &o.MetricsFile })},
 		{name: "remote-deploy", set: yes(func(o *options) *bool { return &o.RemoteDeploy })},
@@ -144,6 +146,15 @@ func extensionOptions(cfg *catalog.Config) []option {
 func yes(field func(*options) *bool) setter {
 	return func(o *options, _ string) error {
 		*field(o) = true
+		return nil
+	}
+}
+
+// names makes a setter that adds a name to a list.
+func names(field func(*options) *[]string) setter {
+	return func(o *options, value string) error {
+		list := field(o)
+		*list = append(*list, value)
 		return nil
 	}
 }

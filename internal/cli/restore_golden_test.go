@@ -70,7 +70,7 @@ func (s *restoreStage) play(command string) result {
 		Now:       func() time.Time { return time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC) }, Location: time.UTC,
 		UserName: func() string { return "omm" }, CPUs: 4, PID: 4711, FS: s.m.FS(),
 	})
-	return result{exit: exit, stderr: errOut.String()}
+	return result{exit: exit, stdout: out.String(), stderr: errOut.String()}
 }
 
 // vague replaces what depends on the machine, and on the files that the small
@@ -107,6 +107,37 @@ func TestRecordedRestores(t *testing.T) {
 		if want := settle(st.want.stderr); got.exit != st.want.exit || settle(got.stderr) != want {
 			t.Errorf("%s:%d: %s\nexit %d, want %d", name, st.line, st.command, got.exit, st.want.exit)
 			diffLines(t, "stderr", settle(got.stderr), want)
+		}
+	}
+}
+
+// What restore --dry-run prints, over nothing and over a cluster.
+func TestDryRunOfRestore(t *testing.T) {
+	s := &restoreStage{t: t}
+	s.direct("catalog zlib")
+	const command = "gs_probackup restore -B /home/omm/backups_z --instance n1 -D /home/omm/restored" +
+		" -T /home/omm/ts1=/home/omm/ts1_r --external-mapping=/home/omm/ext1=/home/omm/ext1_r"
+	for _, tt := range []struct{ name, restore, extra string }{
+		{"anew", "", " -i TOWA5D"},
+		{"over", " -i TOWA57 --no-validate --no-sync", " -i TOWA5I -I checksum"},
+	} {
+		if tt.restore != "" {
+			if got := s.play(command + tt.restore); got.exit != 0 {
+				t.Fatalf("exit %d: %s", got.exit, got.stderr)
+			}
+			s.direct("touch /home/omm/restored/base/16384/junk")
+		}
+		got := s.play(command + tt.extra + " --dry-run")
+		name := "testdata/restore/dryrun_" + tt.name + ".txt"
+		want, err := os.ReadFile(name)
+		s.must(err)
+		free := regexp.MustCompile(`(?m)^( /home/omm/restored +\S+) +\S+ +enough *$`)
+		header := regexp.MustCompile(`(?m)^( File System Of.*Needed) +Free +Space *\n=+$`)
+		text := header.ReplaceAllString(free.ReplaceAllString(got.stdout, "$1 FREE enough"), "$1 Free Space")
+		text = regexp.MustCompile(`(?m)^=+\n File System`).ReplaceAllString(text, " File System")
+		if got.exit != 0 || text != string(want) {
+			t.Errorf("%s: exit %d, stderr %s", name, got.exit, got.stderr)
+			diffLines(t, "stdout", text, string(want))
 		}
 	}
 }

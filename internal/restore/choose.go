@@ -96,8 +96,10 @@ func (r *run) buildChain() error {
 	for b := r.dest; b.Mode != catalog.ModeFull; {
 		parent := byID[b.ParentID]
 		if parent == nil || seen[parent.ID] {
-			if err := validate.MarkMissingParent(deps, r.backups, b.ParentID); err != nil {
-				return err
+			if !r.dry {
+				if err := validate.MarkMissingParent(deps, r.backups, b.ParentID); err != nil {
+					return err
+				}
 			}
 			return usererr.New("%s of backup %s failed.", r.action(), r.dest.ID)
 		}
@@ -107,7 +109,7 @@ func (r *run) buildChain() error {
 	}
 	r.chain = chain
 	for _, b := range chain { // the oldest bad one, be it the last
-		if !b.Status.Usable() && r.dest.Mode != catalog.ModeFull {
+		if !b.Status.Usable() && r.dest.Mode != catalog.ModeFull && !r.dry {
 			if err := validate.MarkOrphans(deps, r.backups, b); err != nil {
 				return err
 			}

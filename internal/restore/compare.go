@@ -42,7 +42,7 @@ func (w *writeOut) compareFiles(ctx context.Context) error {
 	}
 	for i, e := range w.entries {
 		here, ok := w.present[keyOf(e)]
-		if !ok || e.IsDatafile && e.Size != 0 || isCompressed3(e) || keyOf(e) == versionKey {
+		if !ok || e.IsDatafile && e.Size != 0 || isCompressed3(e) || keyOf(e) == versionKey || w.empties(e) {
 			continue
 		}
 		stored, err := w.storedEntry(e)

@@ -21,6 +21,7 @@ import (
 // tablespace is one link of pg_tblspc and the directory it will point to.
 type tablespace struct {
 	oid    uint32
+	from   string // as the backup tells
 	target string
 	// inside is set when the target lies in the data directory itself: its
 	// content is restored there, only the link is made here.
@@ -88,7 +89,7 @@ func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) er
 	}
 	taken := map[string]bool{}
 	for _, t := range list {
-		spc := tablespace{oid: t.Oid, target: r.tablespaceTarget(t)}
+		spc := tablespace{oid: t.Oid, from: t.Path, target: r.tablespaceTarget(t)}
 		if !path.IsAbs(spc.target) {
 			return usererr.New("tablespace directory is not an absolute path: %s\n", spc.target)
 		}

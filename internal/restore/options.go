@@ -28,6 +28,11 @@ type Options struct {
 	Externals    []Mapping // --external-mapping
 	SkipExternal bool
 
+	// IncludeDatabases are the databases to restore, or ExcludeDatabases
+	// those to leave out; at most one of them is given. The templates are
+	// always restored.
+	IncludeDatabases, ExcludeDatabases []string
+
 	// Incremental says how to use what is in the directory already.
 	Incremental Incremental
 

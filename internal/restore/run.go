@@ -33,10 +33,11 @@ type run struct {
 	past     bool          // the target is behind the end of dest after all
 	recovery []recoveryFile
 	command  string // restore_command in it
-	// checkOnly is set when nothing will be written.
-	checkOnly bool
-	spaces    []tablespace
-	extDirs   []string // where externaldirN goes, in order
+	// checkOnly is set when nothing will be restored, dry when the catalog
+	// must stay as it is, too.
+	checkOnly, dry bool
+	spaces         []tablespace
+	extDirs        []string // where externaldirN goes, in order
 
 	// What was found in the data directory: nothing (newDir), what an
 	// interrupted restore left (resumed), or a cluster to use (mode).
@@ -45,6 +46,8 @@ type run struct {
 	mode    Incremental
 	old     *oldControl // its pg_control; nil when there was none
 	shift   wal.LSN     // for IncrementalLSN
+
+	excluded map[uint32]bool // databases whose files are made empty
 }
 
 // Run restores a backup.
@@ -94,7 +97,9 @@ func (r *run) check(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) do(ctx context.Context) error {
+// decideAll does everything before the backups are locked: it decides what
+// would be restored, and where to.
+func (r *run) decideAll(ctx context.Context) error {
 	if err := r.opts.Target.Check(); err != nil {
 		return err
 	}
@@ -114,7 +119,14 @@ func (r *run) do(ctx context.Context) error {
 	if err := r.checkMappings(ctx); err != nil {
 		return err
 	}
-	if err := r.findShift(ctx); err != nil {
+	if err := r.planDatabases(); err != nil {
+		return err
+	}
+	return r.findShift(ctx)
+}
+
+func (r *run) do(ctx context.Context) error {
+	if err := r.decideAll(ctx); err != nil {
 		return err
 	}
 	if err := r.lockChain(ctx); err != nil {

@@ -75,6 +75,8 @@ func (k *worker) start(ctx context.Context, item int) (*pageFile, error) {
 	switch {
 	case k.same[item]:
 		err = k.fixMode(ctx, e, here)
+	case k.empties(e):
+		err = k.create(ctx, e, remote.CreateOptions{}, nil)
 	case !e.IsDatafile || e.IsCFS:
 		err = k.plain(ctx, e, here)
 	case isCompressed3(e):

@@ -14,6 +14,7 @@ import (
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/event"
+	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/remote"
 	"gsprobackup/internal/restore"
 	"gsprobackup/test/checker"
@@ -59,9 +60,11 @@ func (w *world) recordedMappings() {
 	w.target.Externals = map[string]string{"/home/omm/ext1": "/home/omm/ext1_r"}
 }
 
-func (w *world) instance() *catalog.Instance {
+func (w *world) instance() *catalog.Instance { return w.instanceOn(w.m.FS()) }
+
+func (w *world) instanceOn(fsys fsx.FS) *catalog.Instance {
 	w.t.Helper()
-	inst, err := catalog.Open(w.m.FS(), w.c.Dir, catalog.Options{Sink: w}).Instance(w.c.Instance)
+	inst, err := catalog.Open(fsys, w.c.Dir, catalog.Options{Sink: w}).Instance(w.c.Instance)
 	w.must(err)
 	return inst
 }

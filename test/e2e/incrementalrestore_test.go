@@ -38,7 +38,10 @@ type place struct {
 func (c *catalog) newPlace(external string) *place {
 	dir := pgtest.TempDir(c.t)
 	p := &place{c: c, dir: dir, data: filepath.Join(dir, "data"), ext: filepath.Join(dir, "external")}
-	p.args = append(c.remap(dir), "--external-mapping", external+"="+p.ext, "-j", "2")
+	p.args = append(c.remap(dir), "-j", "2")
+	if external != "" {
+		p.args = append(p.args, "--external-mapping", external+"="+p.ext)
+	}
 	return p
 }
 
