@@ -15,7 +15,8 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	conns  []net.Conn
-	cutAt  int64 // passed bytes at which to cut, 0 for never
+	at     int64 // passed bytes at which to call do, 0 for never
+	do     func()
 	silent bool
 	refuse bool
 }
@@ -75,30 +76,33 @@ func (p *Proxy) pump(to, from net.Conn) {
 	}
 }
 
-// pass counts, cuts when it is time, and tells whether bytes still get through.
+// pass counts, does what is due, and tells whether bytes still get through.
 func (p *Proxy) pass(n int64) bool {
 	passed := p.passed.Add(n)
 	p.mu.Lock()
-	due := p.cutAt > 0 && passed >= p.cutAt
-	if due {
-		p.cutAt = 0
+	do := p.do
+	if p.at == 0 || passed < p.at {
+		do = nil
+	} else {
+		p.at, p.do = 0, nil
 	}
-	silent := p.silent
 	p.mu.Unlock()
-	if due {
-		p.Cut()
+	if do != nil {
+		do()
 	}
-	return !silent
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.silent
 }
 
 // Passed is the number of bytes that went through so far.
 func (p *Proxy) Passed() int64 { return p.passed.Load() }
 
-// CutAt cuts all connections once so many bytes more have gone through.
-func (p *Proxy) CutAt(bytes int64) {
+// At calls do once so many bytes more have gone through, before the rest does.
+func (p *Proxy) At(bytes int64, do func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cutAt = p.passed.Load() + bytes
+	p.at, p.do = p.passed.Load()+max(bytes, 1), do
 }
 
 // Cut breaks every connection: both ends see a reset.

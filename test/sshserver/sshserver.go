@@ -36,6 +36,9 @@ type Options struct {
 	Config []string
 	// Own are further files that the server must be able to read alone.
 	Own []string
+	// FileLimit is the largest file that processes of the server may write,
+	// in bytes; 0 for no limit.
+	FileLimit int
 	// Port 0 means a free one.
 	Port int
 	// Listen is the address, 127.0.0.1 if empty.
@@ -46,10 +49,12 @@ type Options struct {
 type Server struct {
 	Account pgserver.Account
 	Dir     string // all its files, owned by the account
+	Host    string // address it listens on
 	Port    int
 	HostKey ssh.PublicKey
 
 	program Program
+	limit   int
 	cmd     *exec.Cmd
 	exited  chan struct{}
 }
@@ -77,7 +82,10 @@ func Start(acct pgserver.Account, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Account: acct, Dir: dir, Port: o.Port, program: program}
+	s := &Server{Account: acct, Dir: dir, Host: o.Listen, Port: o.Port, program: program, limit: o.FileLimit}
+	if s.Host == "" {
+		s.Host = "127.0.0.1"
+	}
 	if err := s.prepare(o); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -88,12 +96,8 @@ func Start(acct pgserver.Account, o Options) (*Server, error) {
 }
 
 func (s *Server) prepare(o Options) error {
-	listen := o.Listen
-	if listen == "" {
-		listen = "127.0.0.1"
-	}
 	if s.Port == 0 {
-		l, err := net.Listen("tcp", net.JoinHostPort(listen, "0"))
+		l, err := net.Listen("tcp", net.JoinHostPort(s.Host, "0"))
 		if err != nil {
 			return err
 		}
@@ -111,7 +115,7 @@ func (s *Server) prepare(o Options) error {
 	if err != nil {
 		return err
 	}
-	address := net.JoinHostPort(listen, strconv.Itoa(s.Port))
+	address := s.Address()
 	// Of MaxStartups, unlike the others, the last value counts.
 	config := append([]string{"MaxStartups 20"}, o.Config...)
 	config = append(config,
@@ -125,7 +129,7 @@ func (s *Server) prepare(o Options) error {
 	}
 	for name, text := range map[string]string{
 		"authorized_keys":               string(ssh.MarshalAuthorizedKey(userKey)),
-		knownFile:                       knownhosts.Line([]string{address}, hostKey) + "\n",
+		knownFile:                       knownhosts.Line([]string{address, s.Host}, hostKey) + "\n", // the second for a Proxy
 		"sshd_config":                   strings.Join(config, "\n") + "\n",
 		filepath.Base(s.ClientConfig()): strings.Join(client, "\n") + "\n",
 	} {
@@ -166,7 +170,11 @@ func (s *Server) Restart() error {
 		return err
 	}
 	defer log.Close() // the server has its own
-	cmd := exec.Command(s.program.SSHD, "-D", "-e", "-f", filepath.Join(s.Dir, "sshd_config"))
+	args := []string{s.program.SSHD, "-D", "-e", "-f", filepath.Join(s.Dir, "sshd_config")}
+	if s.limit > 0 {
+		args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -f %d; exec "$@"`, s.limit/512), "sh"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = log
 	cmd.Dir = s.Dir
 	cmd.Env = append(pgserver.CleanEnv(), s.program.env...)
@@ -207,7 +215,7 @@ func (s *Server) awaitBanner() error {
 }
 
 // Address is where the server listens.
-func (s *Server) Address() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
+func (s *Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 // Log is what the server has written so far.
 func (s *Server) Log() string {
@@ -218,9 +226,10 @@ func (s *Server) Log() string {
 	return string(b)
 }
 
-// Kill ends the server and every process below it, at once.
+// Kill ends the server and every process below it, at once: parents first, so
+// that none can tell of the end of its child.
 func (s *Server) Kill() {
-	for _, pid := range append(s.Children(), s.cmd.Process.Pid) {
+	for _, pid := range append([]int{s.cmd.Process.Pid}, s.Children()...) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is fine
 	}
 	<-s.exited
@@ -232,7 +241,8 @@ func (s *Server) Stop() error {
 	return os.RemoveAll(s.Dir)
 }
 
-// Children are the processes below the server: connections, shells, agents.
+// Children are the processes below the server, parents first: connections,
+// shells, agents.
 func (s *Server) Children() []int {
 	parents := map[int]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
@@ -249,16 +259,15 @@ func (s *Server) Children() []int {
 			parents[pid] = ppid
 		}
 	}
-	var below []int
-	for pid := range parents {
-		for p := parents[pid]; p != 0; p = parents[p] {
-			if p == s.cmd.Process.Pid {
+	below := []int{s.cmd.Process.Pid}
+	for i := 0; i < len(below); i++ {
+		for pid, parent := range parents {
+			if parent == below[i] {
 				below = append(below, pid)
-				break
 			}
 		}
 	}
-	return below
+	return below[1:]
 }
 
 // Program is an installed sshd.

@@ -116,7 +116,10 @@ func (h *host) explain(err, exit error) error {
 		return err
 	}
 	var status *ExitError
+	var words *usererr.Error
 	switch {
+	case errors.As(exit, &words): // the link's, for its loss
+		return words
 	case errors.As(exit, &status) && (status.Status == notFound || status.Status == notRunnable):
 		return usererr.Wrap(err, "Failed to establish SSH connection: \"%s\" on %s %v", h.opts.Command, h.opts.Where, status).
 			WithHint("install gs_probackup there, or say with --remote-path in which directory it is")
@@ -144,7 +147,10 @@ func (c *client) lost(err error) error {
 		return usererr.Wrap(err, "Communication error: unexpected message from the agent on %s: %v", c.where, err)
 	}
 	exit, werr := withTime(leaveTime, func() (error, error) { return c.channel.Wait(), nil })
+	var words *usererr.Error
 	switch {
+	case werr == nil && errors.As(exit, &words): // the link's, for its loss
+		return words
 	case werr == nil && exit != nil:
 		return usererr.Wrap(errors.Join(err, exit), "Communication error: the agent on %s %v", c.where, exit)
 	case err != nil:

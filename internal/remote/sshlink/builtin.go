@@ -70,13 +70,17 @@ func (b *builtin) start(ctx context.Context, command string) (agent.Channel, err
 		switch isRefusal := errors.As(err, &refused); {
 		case isRefusal && c.full():
 			continue
-		case !isRefusal && !fresh && ctx.Err() == nil:
-			// A connection that broke while nobody used it.
+		case !isRefusal && !fresh && ctx.Err() == nil && c.idle() && !errors.Is(err, errSilent):
+			// It broke while nobody used it.
 			c.fail(lostError(&b.target, err))
 			c.add(-1)
 			continue
 		}
 		c.add(-1)
+		var ours *usererr.Error
+		if errors.As(err, &ours) {
+			return nil, err
+		}
 		return nil, usererr.Wrap(err, "Failed to establish SSH connection: %s: %s", b.target.address(), plain(err)).WithHint(
 			"the server opens no session: see MaxSessions and ForceCommand of its sshd_config")
 	}
@@ -97,7 +101,7 @@ func (b *builtin) take(ctx context.Context) (c *conn, fresh bool, err error) {
 	if c, err := b.reserve(false); c != nil || err != nil {
 		return c, false, err
 	}
-	d, err := b.dialPatiently(ctx)
+	d, err := b.dialBesides(ctx)
 	if err != nil {
 		// Better a shared connection than none.
 		if c, _ := b.reserve(true); c != nil && ctx.Err() == nil {
@@ -143,10 +147,31 @@ func (b *builtin) reserve(sharing bool) (*conn, error) {
 	return best, nil
 }
 
+// dialBesides makes a connection beside those there are; when one of them is
+// lost meanwhile, the new one is not waited for.
+func (b *builtin) dialBesides(ctx context.Context) (*dialed, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	b.mu.Lock()
+	for _, c := range b.conns {
+		if c.cause() == nil {
+			go func() {
+				select {
+				case <-c.done:
+					cancel(c.cause())
+				case <-ctx.Done():
+				}
+			}()
+		}
+	}
+	b.mu.Unlock()
+	return b.dialPatiently(ctx)
+}
+
 // dialPatiently tries again while the server drops connections because too
 // many are logging in, within the time a log-in may take.
 func (b *builtin) dialPatiently(ctx context.Context) (*dialed, error) {
-	deadline := time.Now().Add(defaultTimeout)
+	deadline := time.Now().Add(b.target.patience())
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 4*time.Second) {
 		d, err := b.dial(ctx)
 		if err == nil || !errors.Is(err, errBusy) || time.Now().Add(wait).After(deadline) {

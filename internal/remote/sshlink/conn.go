@@ -69,6 +69,12 @@ func (c *conn) load() (used int, room bool) {
 	return c.used, c.limit == 0 || c.used < c.limit
 }
 
+// idle tells whether nothing runs but the command being started.
+func (c *conn) idle() bool {
+	used, _ := c.load()
+	return used == 1
+}
+
 func (c *conn) add(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,15 +136,12 @@ func (c *conn) watch() {
 func (c *conn) start(command string, events event.Sink) (*session, error) {
 	s, err := c.client.NewSession()
 	if err != nil {
-		if cause := c.cause(); cause != nil {
-			err = cause
-		}
-		return nil, err
+		return nil, c.because(err)
 	}
 	ch, err := newSession(c, s, command, events)
 	if err != nil {
 		_ = s.Close()
-		return nil, err
+		return nil, c.because(err)
 	}
 	return ch, nil
 }

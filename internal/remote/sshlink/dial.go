@@ -86,11 +86,7 @@ func (b *builtin) dial(ctx context.Context) (*dialed, error) {
 
 // hop makes the connection to t, through the hops that d already has.
 func (b *builtin) hop(ctx context.Context, d *dialed, t *target) error {
-	timeout := t.timeout
-	if timeout == 0 {
-		timeout = defaultTimeout
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, t.patience(), fmt.Errorf("no answer within %v", t.patience()))
 	defer cancel()
 	conn, err := t.connect(ctx, d.hops)
 	if err != nil {

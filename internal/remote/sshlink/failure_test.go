@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
-
 	"gsprobackup/internal/remote/agent"
 	"gsprobackup/test/sshserver"
 )
@@ -24,8 +22,7 @@ func proxied(t *testing.T, s *sshserver.Server, options ...string) (agent.Link, 
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	config := clientFor(t, s, append(options, "Port "+strconv.Itoa(p.Port), "HostKeyAlias 127.0.0.1", "UserKnownHostsFile "+
-		putFile(t, t.TempDir()+"/known", "127.0.0.1 "+string(ssh.MarshalAuthorizedKey(s.HostKey))))...)
+	config := clientFor(t, s, append(options, "Port "+strconv.Itoa(p.Port))...)
 	l, _ := open(t, s, Options{ConfigFile: config})
 	return l, p
 }
@@ -69,6 +66,19 @@ func TestLinkLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// When a connection is lost, one that is being made beside it is not waited
+// for.
+func TestLostWhileConnecting(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, sshserver.Options{Config: []string{"MaxSessions 1"}})
+	l, p := proxied(t, s, "ServerAliveInterval 1", "ServerAliveCountMax 2", "ConnectTimeout 3600")
+	ch := start(t, l, "cat")
+	p.Silence(true)
+	_, err := l.Start(testContext(t), "cat")
+	wantError(t, err, " lost: no sign of life for 3s")
+	wantError(t, ch.Wait(), " lost: no sign of life for 3s")
 }
 
 // A link that was lost is made anew for the next command.

@@ -45,6 +45,14 @@ const (
 	defaultTimeout = 20 * time.Second
 )
 
+// patience is how long connecting and logging in may take.
+func (t *target) patience() time.Duration {
+	if t.timeout == 0 {
+		return defaultTimeout
+	}
+	return t.timeout
+}
+
 // address is what a person calls the machine.
 func (t *target) address() string {
 	if t.port == "22" {
