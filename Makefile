@@ -18,7 +18,7 @@ DATE := $(shell TZ=UTC git log -1 --date=format-local:'%Y-%m-%d %H:%M:%S' --form
 
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.build=$(BUILD) -X 'main.date=$(DATE)'"
 
-.PHONY: build demo test golden bench lint fmt fuzz servers vet clean
+.PHONY: build demo test golden bench bench-remote lint fmt fuzz servers vet clean
 build:
 	$(GO_BUILD) -o bin/gs_probackup ./cmd/gs_probackup
 
@@ -47,6 +47,11 @@ demo: build servers
 
 bench: build servers
 	go run -buildvcs=false ./test/bench -tool bin/gs_probackup $(BENCHFLAGS)
+
+# Remote mode over a line of 50 ms and 100 Mbit/s. Needs root and iproute2.
+bench-remote: build servers
+	@command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq iproute2; }
+	go run -buildvcs=false ./test/bench/remote -tool bin/gs_probackup $(BENCHFLAGS)
 
 lint: $(GOLANGCI)
 	@test -z "$$(gofmt -l cmd internal test | tee /dev/stderr)" || { echo "run make fmt"; exit 1; }
