@@ -11,18 +11,18 @@ import (
 	"gsprobackup/test/sshserver"
 )
 
-// cutsVar is how many random cuts to make in backup and in restore.
-const cutsVar = "E2E_CUTS"
+// sshCutsVar is how many random cuts to make in backup and in restore.
+const sshCutsVar = "E2E_CUTS"
 
 // The line may be cut at any byte of a backup or a restore. Whatever it hits,
 // the command fails or is done, the catalog is sound, and a rerun works.
 func TestSSHRandomCuts(t *testing.T) {
 	t.Parallel()
 	cuts := 1
-	if text := os.Getenv(cutsVar); text != "" {
+	if text := os.Getenv(sshCutsVar); text != "" {
 		var err error
 		if cuts, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("%s: %v", cutsVar, err)
+			t.Fatalf("%s: %v", sshCutsVar, err)
 		}
 	}
 	f := newSSHFixture(t, sshserver.Options{})
