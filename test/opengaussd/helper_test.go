@@ -105,11 +105,17 @@ func (w *world) backupArgs(mode string, more ...string) []string {
 // backup takes a backup and returns its ID and the state it must restore.
 func (w *world) backup(mode string, more ...string) (string, ogdata.Tree) {
 	w.t.Helper()
+	return w.takeBackup(func() { w.must(w.backupArgs(mode, more...)...) })
+}
+
+// takeBackup is backup with a command of its own.
+func (w *world) takeBackup(run func()) (string, ogdata.Tree) {
+	w.t.Helper()
 	tree, err := w.cluster.Snapshot()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.must(w.backupArgs(mode, more...)...)
+	run()
 	ids := w.backups()
 	after, err := w.cluster.Snapshot()
 	if err != nil {
