@@ -14,17 +14,16 @@ import (
 	"gsprobackup/test/pgtest"
 )
 
-// cutsVar is how many random cuts each of these tests makes, instead of what
-// the time of `make test` allows: E2E_CUTS=20 go test ./test/e2e -run RemoteCut
-const cutsVar = "E2E_CUTS"
-
+// cuts is how many random cuts each of these tests makes, unless the
+// environment says otherwise: E2E_CUTS=20 go test ./test/e2e -run RemoteCut
 func cuts(t *testing.T) int {
-	n, err := strconv.Atoi(os.Getenv(cutsVar))
-	if os.Getenv(cutsVar) == "" {
+	text := os.Getenv(cutsVar)
+	if text == "" {
 		return 4
 	}
+	n, err := strconv.Atoi(text)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", cutsVar, err)
 	}
 	return n
 }
