@@ -17,13 +17,14 @@ import (
 // cuts is how many random cuts each of these tests makes, unless the
 // environment says otherwise: E2E_CUTS=20 go test ./test/e2e -run RemoteCut
 func cuts(t *testing.T) int {
-	text := os.Getenv(cutsVar)
+	const name = "E2E_CUTS"
+	text := os.Getenv(name)
 	if text == "" {
 		return 4
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		t.Fatalf("%s: %v", cutsVar, err)
+		t.Fatalf("%s: %v", name, err)
 	}
 	return n
 }
