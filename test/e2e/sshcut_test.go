@@ -4,26 +4,20 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"gsprobackup/test/pgtest"
 	"gsprobackup/test/sshserver"
 )
 
-// sshCutsVar is how many random cuts to make in backup and in restore.
-const sshCutsVar = "E2E_CUTS"
-
 // The line may be cut at any byte of a backup or a restore. Whatever it hits,
-// the command fails or is done, the catalog is sound, and a rerun works.
+// the command fails or is done, the catalog is sound, and a rerun works. One of
+// each by default, E2E_CUTS of each otherwise.
 func TestSSHRandomCuts(t *testing.T) {
 	t.Parallel()
-	cuts := 1
-	if text := os.Getenv(sshCutsVar); text != "" {
-		var err error
-		if cuts, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("%s: %v", sshCutsVar, err)
-		}
+	count := 1
+	if os.Getenv("E2E_CUTS") != "" {
+		count = cuts(t)
 	}
 	f := newSSHFixture(t, sshserver.Options{})
 	dir := pgtest.TempDir(t)
@@ -32,7 +26,7 @@ func TestSSHRandomCuts(t *testing.T) {
 		f.ok(args...)
 		return f.proxy.Passed() - before
 	}
-	random := rand.New(rand.NewPCG(7, uint64(cuts)))
+	random := rand.New(rand.NewPCG(7, uint64(count)))
 	cut := func(name string, all int64, args ...string) result {
 		at := random.Int64N(all)
 		f.proxy.At(at, f.proxy.Cut)
@@ -47,7 +41,7 @@ func TestSSHRandomCuts(t *testing.T) {
 	}
 
 	all := whole(f.farBackup("")...)
-	for range cuts {
+	for range count {
 		before := f.newest().ID
 		res := cut("backup", all, f.farBackup("")...)
 		serverFree(t, f.server)
@@ -66,7 +60,7 @@ func TestSSHRandomCuts(t *testing.T) {
 	reference := filepath.Join(dir, "reference")
 	all = whole(f.farRestore(reference, "")...)
 	want := describe(t, reference)
-	for range cuts {
+	for range count {
 		target := filepath.Join(dir, "restored")
 		res := cut("restore", all, f.farRestore(target, "")...)
 		if res.code == 1 {
