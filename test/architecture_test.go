@@ -26,7 +26,7 @@ var floors = map[string]int{
 	"event": ground, "usererr": ground, "fsx": ground, "compress": ground, "crc32c": ground, "optvalue": ground, "pieces": ground,
 	"wal": 20, "ptrack": 21, "pgdata": 21, "blockfile": 22, "catalog": 22, "server": 22, "remote": 23, "pagecopy": 24,
 	"backup": useCase, "restore": useCase, "validate": useCase, "merge": useCase, "retention": useCase, "remove": useCase, "archive": useCase,
-	"cli": top, "compat": top, "logging": top, "metrics": top,
+	"cli": top, "compat": top, "logging": top, "metrics": top, "manual": top,
 }
 
 const (
