@@ -132,3 +132,22 @@ func TestMessagesBesideABar(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+// The receiver's 100 blanks are for scripts only.
+func TestReceiverLineOnATerminal(t *testing.T) {
+	for _, terminal := range []bool{false, true} {
+		var errs bytes.Buffer
+		env := OSEnv()
+		env.ErrTerminal = terminal
+		s := newSession([]string{"gs_probackup"}, Streams{In: strings.NewReader(""), Out: &errs, Err: &errs}, env)
+		s.console = newConsole(s)
+		s.console.receiverLine("keepalive message is received")
+		want := strings.Repeat(" ", 100) + "\r keepalive message is received\n"
+		if terminal {
+			want = " keepalive message is received\n"
+		}
+		if got := errs.String(); got != want {
+			t.Errorf("terminal %t: got %q", terminal, got)
+		}
+	}
+}

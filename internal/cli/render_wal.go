@@ -51,7 +51,11 @@ func (c *console) stamp() string {
 }
 
 func (c *console) receiverLine(text string) {
-	c.log.Raw(strings.Repeat(" ", 100) + "\r" + c.stamp() + " " + text + "\n")
+	blanks := strings.Repeat(" ", 100) + "\r"
+	if c.env.ErrTerminal {
+		blanks = "" // there they leave an empty line, or two
+	}
+	c.log.Raw(blanks + c.stamp() + " " + text + "\n")
 }
 
 // segmentNotRenamed reports an incomplete last segment. "(null)" is the C
