@@ -38,11 +38,15 @@ func TestTimeZones(t *testing.T) {
 		return strings.TrimSuffix(strings.TrimSpace(value), `",`)
 	}
 	utc := start("UTC")
-	for tz, offset := range map[string]string{
-		"Asia/Shanghai": "+08", ":Asia/Shanghai": "+08", "CST-8": "+08", "<+0530>-5:30": "+05:30", "EST5": "-05",
+	offsets := map[string]string{
+		"CST-8": "+08", "<+0530>-5:30": "+05:30", "EST5": "-05",
 		"UTC0": "+00", "": "+00", "No/Such": "+00", "CST": "+00",
 		"AAA3BBB2,0/0,365/25": "-02", // always in summer time
-	} {
+	}
+	if _, err := os.Stat("/usr/share/zoneinfo/Asia/Shanghai"); err == nil { // the machine has the database of zones
+		offsets["Asia/Shanghai"], offsets[":Asia/Shanghai"] = "+08", "+08"
+	}
+	for tz, offset := range offsets {
 		got := start(tz)
 		if !strings.HasSuffix(got, offset) || len(got) != len(utc)-len("+00")+len(offset) {
 			t.Errorf("TZ=%s: %q, want offset %s", tz, got, offset)
