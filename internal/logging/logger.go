@@ -172,10 +172,14 @@ func (l *Logger) Raw(text string) {
 	l.print(text)
 }
 
-// Hint writes a line for people behind an error, to the console only.
+// Hint writes a line for people behind an error, to the console only, and only
+// if errors are shown there.
 func (l *Logger) Hint(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.cfg.Console > Error {
+		return
+	}
 	l.print(l.consoleLine("HINT", text))
 }
 

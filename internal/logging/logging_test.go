@@ -68,6 +68,10 @@ func TestConsoleThreshold(t *testing.T) {
 		if got = strings.ReplaceAll(got, "\n", " "); got != tt.want {
 			t.Errorf("threshold %v: got %q, want %q", tt.threshold, got, tt.want)
 		}
+		l.Hint("try this")
+		if strings.HasSuffix(console.String(), "HINT: try this\n") != (tt.want != "") {
+			t.Errorf("threshold %v: a hint gives %q", tt.threshold, console.String())
+		}
 		l.Raw("raw")
 		if !strings.HasSuffix(console.String(), "raw") {
 			t.Errorf("threshold %v: raw text lost", tt.threshold)
