@@ -139,6 +139,9 @@ func (s *session) checkMissingParts(rules commandRules, r *request) error {
 		if cfg.Endpoint == "" || cfg.AccessBucket == "" || cfg.AccessID == "" || cfg.AccessKey == "" {
 			return usererr.New("Required parameter not specified: S3(--endpoint, --access_bucket, --access_id or --access_key)")
 		}
+		if s.neverOnS3(rules, r) {
+			return usererr.New("Not supported when specifying S3 options")
+		}
 		return notBuiltIn("Object storage (--media-type=s3)")
 	}
 	if rules.needsDSS && (cfg.EnableDSS || cfg.VGName != "") {
@@ -153,6 +156,12 @@ func (s *session) checkMissingParts(rules commandRules, r *request) error {
 		return notBuiltIn("Encryption (--with-encryption)")
 	}
 	return nil
+}
+
+// neverOnS3 tells whether the C tool cannot do it on object storage either.
+func (s *session) neverOnS3(rules commandRules, r *request) bool {
+	retention := s.retentionSettings(r).any() && r.ID == 0 && r.Status == ""
+	return rules.name == "merge" || retention && (rules.name == "delete" || rules.name == "backup")
 }
 
 // notBuiltIn is the error for a part this binary does not have.

@@ -105,9 +105,19 @@ func (s *session) explainCancel(ctx context.Context, err error) error {
 		return nil // the work was done when the signal came
 	}
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, cause) {
-		return cause
+		return s.interruption(cause)
 	}
 	return err
+}
+
+// interruption gives a signal the words of the command it met (spec/cli.md
+// §11).
+func (s *session) interruption(cause error) error {
+	during := map[string]string{"restore": "restore", "validate": "validate", "merge": "merge"}
+	if len(s.args) < 2 || during[s.args[1]] == "" || !errors.Is(cause, errInterrupted) {
+		return cause
+	}
+	return usererr.Wrap(cause, "Interrupted during %s", during[s.args[1]])
 }
 
 // catchSignals turns the first INT, QUIT, TERM or HUP into a cancellation. A

@@ -66,6 +66,21 @@ func TestExplainCancel(t *testing.T) {
 	}
 }
 
+// TestInterruptedWords: an interrupted command says what it was at.
+func TestInterruptedWords(t *testing.T) {
+	for command, want := range map[string]string{
+		"restore": "Interrupted during restore", "validate": "Interrupted during validate",
+		"merge": "Interrupted during merge", "delete": "interrupted",
+	} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errInterrupted)
+		s := newSession([]string{"x", command}, Streams{Err: &bytes.Buffer{}}, OSEnv())
+		if got := errorText(s.explainCancel(ctx, context.Canceled)); got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}
+
 func TestSignalCancels(t *testing.T) {
 	env := OSEnv()
 	s := newSession([]string{"x"}, Streams{Err: &bytes.Buffer{}}, env)

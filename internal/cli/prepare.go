@@ -125,7 +125,7 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 		return usererr.New("You cannot specify --password and --no-password options together")
 	}
 	// Restore knows whether the backup has the tablespaces, so it asks itself.
-	if rules.name != "restore" && len(r.TablespaceMap) > 0 && len(r.ExternalMap) == 0 {
+	if (rules.name != "restore" || r.Help) && len(r.TablespaceMap) > 0 && len(r.ExternalMap) == 0 {
 		return usererr.New("If specify --tablespace-mapping option, you must specify --external-mapping option together")
 	}
 	if r.Help {

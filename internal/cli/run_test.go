@@ -98,7 +98,12 @@ func TestChecks(t *testing.T) {
 		{"merge -B /home/omm/b --instance n1 --compress-level=11", "Cannot specify compress-level option alone without compress-algorithm option"},
 		{"merge -B /home/omm/b --instance n1 --compress-algorithm=n --compress-level=11", "--compress-level value must be in the range from 0 to 9"},
 		{"merge -B /home/omm/b --instance n1 -M s3", "Required parameter not specified: S3(--endpoint, --access_bucket, --access_id or --access_key)"},
-		{"merge -B /home/omm/b --instance n1 -M s3 --endpoint e --access-bucket b --access-id i --access-key k", "Object storage (--media-type=s3) is not built into this binary"},
+		{"merge -B /home/omm/b --instance n1 -M s3 --endpoint e --access-bucket b --access-id i --access-key k", "Not supported when specifying S3 options"},
+		{"delete -B /home/omm/b --instance n1 --delete-wal -M s3 --endpoint e --access-bucket b --access-id i --access-key k", "Not supported when specifying S3 options"},
+		{"delete -B /home/omm/b --instance n1 -i TOW9UX -M s3 --endpoint e --access-bucket b --access-id i --access-key k", "Object storage (--media-type=s3) is not built into this binary"},
+		{"show -B /home/omm/b --instance n1 -M s3 --endpoint e --access-bucket b --access-id i --access-key k", "Object storage (--media-type=s3) is not built into this binary"},
+		{"restore --help -T /a=/b", "If specify --tablespace-mapping option, you must specify --external-mapping option together"},
+		{"show --help -W x -w", "You cannot specify --password and --no-password options together"},
 		{"merge -B /home/omm/b --instance n1 --gen-key", "only backup can use --gen-key command."},
 		{"merge -B /home/omm/b --instance n1 --with-encryption=AES256_CBC", "Encryption (--with-encryption) is not built into this binary"},
 		// commands
