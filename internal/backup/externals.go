@@ -39,6 +39,9 @@ func checkExternalPaths(dirs []string, catalogRoot string) error {
 func (r *run) checkExternalTablespaces(locations []string) error {
 	for _, ext := range r.opts.ExternalDirs {
 		for _, spc := range locations {
+			if spc != "" && !path.IsAbs(spc) { // relative to PGDATA (spec/formats.md §7.7)
+				spc = path.Join(r.opts.PGData, "pg_location", spc)
+			}
 			if inside(spc, ext) {
 				return usererr.New("External directory path (-E option) \"%s\" contains tablespace \"%s\"", ext, spc)
 			}

@@ -238,3 +238,22 @@ func TestSameChecksum(t *testing.T) {
 	id, tree := w.backup("PTRACK")
 	w.restore(id, tree)
 }
+
+// TestExternalHoldsTablespace: an external directory with a tablespace in it is
+// refused (spec/cli.md §11), be the tablespace's location absolute or relative
+// to PGDATA.
+func TestExternalHoldsTablespace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small, Config{})
+	w.init()
+	for external, location := range map[string]string{
+		filepath.Join(w.dir, "spaces"): filepath.Join(w.dir, "spaces/ts1"),
+		w.cluster.Dir():                filepath.Join(w.cluster.Dir(), "pg_location/tsrel/ts2"),
+	} {
+		r := w.tool(w.backupArgs("FULL", "-E", external)...)
+		want := "ERROR: External directory path (-E option) \"" + external + "\" contains tablespace \"" + location + "\"\n"
+		if r.exit != 1 || !strings.Contains(r.err, want) {
+			t.Errorf("-E %s: exit %d, want %s%s", external, r.exit, want, clip(r.err))
+		}
+	}
+}
