@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gsprobackup/internal/catalog/contentlist"
@@ -104,8 +106,12 @@ func (r *run) describePairs(ctx context.Context, l *listing) error {
 
 // findMixed finds the segment-page files of openGauss 7.0 that hold compressed
 // extents. Their chunks are no pages that could be checked, and a changed block
-// changes any of them, so such a file is copied whole.
+// changes any of them, so such a file is copied whole. Looking takes one read
+// for each MiB, so servers that cannot have any are spared it.
 func (r *run) findMixed(ctx context.Context, l *listing) error {
+	if r.flavor == nil || !mayCompressSegments(r.flavor.Version()) {
+		return nil
+	}
 	for _, it := range l.items {
 		if !it.IsDatafile || it.ExternalDir != 0 {
 			continue
@@ -124,6 +130,19 @@ func (r *run) findMixed(ctx context.Context, l *listing) error {
 		}
 	}
 	return nil
+}
+
+var releaseRE = regexp.MustCompile(`openGauss(?:-lite)? (\d+)\.`)
+
+// mayCompressSegments tells by the text of version() whether a server may have
+// compressed segment-page storage. Products built on openGauss may.
+func mayCompressSegments(version string) bool {
+	m := releaseRE.FindStringSubmatch(version)
+	if m == nil {
+		return true
+	}
+	major, err := strconv.Atoi(m[1])
+	return err != nil || major >= 7
 }
 
 // firstMixed is the first segment-page file that may hold compressed extents.

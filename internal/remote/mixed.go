@@ -18,8 +18,8 @@ func isSegmentStorage(path string) bool {
 	return len(name) == 1 && name >= "3" && name <= "5" && strings.Trim(slice, "0123456789") == ""
 }
 
-// mixedInfo counts the compressed extents of a segment-page file of openGauss
-// 7.0 in Blocks. Such a file has pages and extents of chunks side by side, and
+// mixedInfo tells by Blocks, 1 or 0, whether a segment-page file of openGauss 7.0
+// has compressed extents. Such a file has pages and extents of chunks side by side, and
 // only the page at the end of an extent tells which it is.
 func mixedInfo(f fsx.File, path string) (CompressedInfo, error) {
 	info := CompressedInfo{Layout: pgdata.MixedOf7}
@@ -38,7 +38,8 @@ func mixedInfo(f fsx.File, path string) (CompressedInfo, error) {
 			return info, err
 		}
 		if pgdata.IsExtentHeader(page) {
-			info.Blocks++
+			info.Blocks = 1
+			return info, nil
 		}
 	}
 }

@@ -139,7 +139,7 @@ func TestEveryKindOfRelation(t *testing.T) {
 // file. Its chunks are no pages; the file comes back as it was.
 func TestCompressedSegments(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, small, Config{})
+	w := newWorld(t, small, Config{Version: "7.0.0-RC1"})
 	w.init()
 	w.backup("FULL", "--compress-algorithm", "zlib") // when it had pages only
 	heap, err := os.ReadFile(filepath.Join(w.cluster.Dir(), "base/16384/16387"))

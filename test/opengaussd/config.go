@@ -68,6 +68,8 @@ type Config struct {
 	ArchiveMode bool
 	// Slots are the existing physical replication slots.
 	Slots []string
+	// Version is the release that version() tells; "" means 6.0.2.
+	Version string
 	// FailedLoginAttempts locks an account; 0 means 10.
 	FailedLoginAttempts int
 
@@ -94,6 +96,9 @@ func (c *Config) fill() {
 	}
 	if c.FailedLoginAttempts == 0 {
 		c.FailedLoginAttempts = 10
+	}
+	if c.Version == "" {
+		c.Version = "6.0.2"
 	}
 	if c.SenderTimeout == 0 {
 		c.SenderTimeout = 6 * time.Second

@@ -114,8 +114,8 @@ var settingRules = []rule{
 var catalogRules = []rule{
 	{
 		sql: "select version()", source: "golden 12_server_sql [001]", columns: []column{text("version")},
-		run: func(context.Context, *session, []string) ([][]string, error) {
-			return one("(openGauss 6.0.2 build 585be54d) compiled at 2026-11-22 08:11:59 commit 0 last mr 0 release"), nil
+		run: func(_ context.Context, ses *session, _ []string) ([][]string, error) {
+			return one("(openGauss " + ses.srv.cfg.Version + " build 585be54d) compiled at 2026-11-22 08:11:59 commit 0 last mr 0 release"), nil
 		},
 	},
 	{
