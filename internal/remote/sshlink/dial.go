@@ -232,6 +232,8 @@ func connectError(ctx context.Context, t *target, err error) error {
 		return e.WithHint("sshd drops connections while too many are logging in (MaxStartups), or is not ready")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return e.WithHint("is sshd running there, on port %s?", t.port)
+	case strings.Contains(err.Error(), "Too many authentication failures"):
+		return e.WithHint("it was offered more keys than it hears (MaxAuthTries); name the one with --ssh-options='-i FILE -o IdentitiesOnly=yes'")
 	case errors.As(err, &dns):
 		return e.WithHint("check --remote-host")
 	}

@@ -61,25 +61,26 @@ func (b *bench) measure(ctx context.Context, d dataset) (err error) {
 		return err
 	}
 	for _, algorithm := range d.algorithms {
-		elapsed, err := b.gs(ctx, on("backup", "-b", "FULL", "-D", src.DataDir, "-j", b.threads, "--no-validate", "--compress-algorithm="+algorithm,
+		backup, err := b.gs(ctx, on("backup", "-b", "FULL", "-D", src.DataDir, "-j", b.threads, "--no-validate", "--compress-algorithm="+algorithm,
 			"-h", src.SocketDir, "-p", strconv.Itoa(src.Port), "-U", "postgres", "-d", "postgres")...)
 		if err != nil {
 			return err
 		}
-		b.row(d.name, "backup "+algorithm, bytes, elapsed)
+		b.row(d.name, "backup "+algorithm, bytes, backup)
 		target := filepath.Join(b.dir, "restored")
-		elapsed, err = b.gs(ctx, on("restore", "-D", target, "-j", b.threads, "--no-validate")...)
+		restore, err := b.gs(ctx, on("restore", "-D", target, "-j", b.threads, "--no-validate")...)
 		if err = errors.Join(err, os.RemoveAll(target)); err != nil {
 			return err
 		}
-		b.row(d.name, "restore "+algorithm, bytes, elapsed)
+		b.row(d.name, "restore "+algorithm, bytes, restore)
 	}
 	return nil
 }
 
-func (b *bench) row(data, command string, bytes int64, d time.Duration) {
-	rate := mbit(bytes, d)
-	fmt.Printf("| %s | %s -j%s | %d MB | %.1f s | %.1f | %.2f |\n", data, command, b.threads, bytes>>20, d.Seconds(), rate, rate*1e6/float64(b.line.Rate))
+func (b *bench) row(data, command string, bytes int64, r result) {
+	part := func(d time.Duration) float64 { return mbit(bytes, d) * 1e6 / float64(b.line.Rate) }
+	fmt.Printf("| %s | %s -j%s | %d MB | %.1f s | %.0f s | %.2f | %.2f |\n",
+		data, command, b.threads, bytes>>20, r.whole.Seconds(), r.transfer.Seconds(), part(r.whole), part(r.transfer))
 }
 
 // size is the size of a data directory without its WAL.

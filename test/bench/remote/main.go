@@ -3,9 +3,9 @@
 // does. It prints a table in Markdown and needs root (package slowlink).
 //
 // Only the ssh connection goes over the line; SQL and WAL use a local socket.
-// A figure is bytes of the data directory (without WAL) per second of the
-// whole command, beside what the line carries: its rate, and a plain TCP
-// stream over it.
+// A figure is bytes of the data directory (without WAL) per second, as a
+// multiple of the line's rate: over the whole command, and over the time in
+// which files are transferred. A plain TCP stream over the line is the peer.
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"syscall"
 	"time"
@@ -84,8 +85,8 @@ func (b *bench) run(ctx context.Context) (err error) {
 	}
 	fmt.Printf("Line (%s): %v, %.0f Mbit/s; one TCP stream carries %.1f Mbit/s of it.\n\n",
 		b.slow.Kind, b.line.RoundTrip, float64(b.line.Rate)/1e6, tcp)
-	fmt.Println("| data | command | size | time | Mbit/s of data | of the line |")
-	fmt.Println("|---|---|---|---|---|---|")
+	fmt.Println("| data | command | size | whole | transfer | × line, whole | × line, transfer |")
+	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, d := range datasets() {
 		if err := b.measure(ctx, d); err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
@@ -144,19 +145,30 @@ func (b *bench) plain() (float64, error) {
 
 func mbit(bytes int64, d time.Duration) float64 { return float64(bytes) * 8 / 1e6 / d.Seconds() }
 
-// gs runs the tool at the near end of the line and tells how long it took.
-func (b *bench) gs(ctx context.Context, args ...string) (time.Duration, error) {
-	var elapsed time.Duration
-	err := b.slow.Near(func() error {
+// result is how long a command took, and its transfer of files by its own
+// account, in whole seconds.
+type result struct{ whole, transfer time.Duration }
+
+var elapsedText = regexp.MustCompile(`files are (?:transferred|restored).*time elapsed: (?:(\d+)m:)?(\d+)s`)
+
+// gs runs the tool at the near end of the line.
+func (b *bench) gs(ctx context.Context, args ...string) (r result, err error) {
+	err = b.slow.Near(func() error {
 		begin := time.Now()
 		cmd := b.account.AsUser(exec.CommandContext(ctx, b.tool, args...))
-		if out, err := cmd.CombinedOutput(); err != nil {
+		out, err := cmd.CombinedOutput()
+		if err != nil {
 			return fmt.Errorf("run gs_probackup %v: %w\n%s", args, err, out[max(0, len(out)-3000):])
 		}
-		elapsed = time.Since(begin)
+		r.whole = time.Since(begin)
+		if m := elapsedText.FindSubmatch(out); m != nil {
+			minutes, _ := strconv.Atoi(string(m[1])) // "" is none
+			seconds, _ := strconv.Atoi(string(m[2])) // digits
+			r.transfer = time.Duration(60*minutes+seconds) * time.Second
+		}
 		return nil
 	})
-	return elapsed, err
+	return r, err
 }
 
 // remote are the options for the far end.
