@@ -119,7 +119,10 @@ func ReadReference() (Reference, error) {
 }
 
 // allOptions are all that any command line accepts.
-func allOptions() []option { return append(optionTable(catalog.NewConfig()), extensionOptions()...) }
+func allOptions() []option {
+	cfg := catalog.NewConfig()
+	return append(optionTable(cfg), extensionOptions(cfg)...)
+}
 
 // referenceOption takes a line of a help page apart. A few of those lack the
 // argument that the option takes.
