@@ -93,4 +93,7 @@ type WriteRequest struct {
 	Headers []blockfile.Header
 	// Alg is the algorithm the frames were packed with.
 	Alg compress.Algorithm
+	// Settle asks that the system begins to write the pages to disk, for a
+	// file that will be synced. It is a hint.
+	Settle bool
 }

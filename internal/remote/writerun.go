@@ -19,6 +19,8 @@ type localWriter struct {
 	host *local
 	raw  []byte // unpacked pages waiting for their write
 	next uint32 // block after the last one in raw
+	// settle is that of the request.
+	settle bool
 
 	path string // of file
 	file fsx.File
@@ -61,7 +63,7 @@ func (w *localWriter) WriteRun(ctx context.Context, req *WriteRequest) error {
 	if err := w.open(req.Path); err != nil {
 		return err
 	}
-	w.raw = w.raw[:0]
+	w.raw, w.settle = w.raw[:0], req.Settle
 	for _, h := range req.Headers {
 		payload, err := payloadOf(req.Frames, h)
 		if err != nil {
@@ -89,6 +91,10 @@ func (w *localWriter) flush() error {
 	}
 	first := int64(w.next) - int64(len(w.raw)/blockfile.PageSize)
 	_, err := w.file.WriteAt(w.raw, first*blockfile.PageSize)
+	if err == nil && w.settle {
+		// The fsync tells of errors.
+		_ = w.file.StartWriteback(first*blockfile.PageSize, int64(len(w.raw)))
+	}
 	w.raw = w.raw[:0]
 	return err
 }

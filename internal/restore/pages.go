@@ -28,6 +28,9 @@ type pageFile struct {
 	pieces []pagePiece
 	// old is set when the file is there already; see over.
 	old bool
+	// settle is remote.WriteRequest's: the disk is kept busy from the start,
+	// not from the first fsync on.
+	settle bool
 }
 
 const noOwner = 0xFFFF
@@ -218,7 +221,7 @@ func (f *pageFile) writePiece(ctx context.Context, p pagePiece, out remote.Write
 
 // writeRun writes frames of a source.
 func (f *pageFile) writeRun(ctx context.Context, s *pageSource, out remote.Writer, run *blockfile.Run) error {
-	req := remote.WriteRequest{Path: f.target, Frames: run.Frames, Headers: run.Headers, Alg: s.alg}
+	req := remote.WriteRequest{Path: f.target, Frames: run.Frames, Headers: run.Headers, Alg: s.alg, Settle: f.settle}
 	if err := out.WriteRun(ctx, &req); err != nil {
 		return fmt.Errorf("restore file %s from %s: %w", f.target, s.path, err)
 	}

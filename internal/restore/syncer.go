@@ -18,6 +18,10 @@ type syncer struct {
 	errs []error
 }
 
+// syncers is how many files are synced at a time, at least: the kernel joins
+// the flushes of the disk that are asked for together.
+const syncers = 24
+
 // syncQueue bounds the names that wait.
 const syncQueue = 256
 
@@ -27,7 +31,7 @@ func newSyncer(ctx context.Context, host remote.Host, off bool, workers int) *sy
 		return s
 	}
 	s.jobs = make(chan string, syncQueue)
-	for range 2*workers + 2 {
+	for range max(2*workers+2, syncers) {
 		s.wg.Go(func() {
 			for name := range s.jobs {
 				if ctx.Err() != nil {

@@ -162,6 +162,7 @@ func (k *worker) open(ctx context.Context, e *contentlist.Entry, here present, t
 		err = k.over(ctx, f, here)
 	} else {
 		f.cut()
+		f.settle = !k.opts.NoSync
 		err = k.create(ctx, e, remote.CreateOptions{}, nil)
 	}
 	if err != nil || len(f.pieces) == 0 {

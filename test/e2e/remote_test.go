@@ -139,6 +139,8 @@ func TestRemote(t *testing.T) {
 	checkIndexes(t, restored)
 	restored.Stop(pgtest.Fast)
 	checkPageChecksums(t, restored)
+	restore("far", f.okay, "-I", "lsn") // over what has run since
+	compareTrees(t, here, there)
 	checkFarCommand(t, f)
 }
 

@@ -328,6 +328,7 @@ type writeMessage struct{ *remote.WriteRequest }
 func (m *writeMessage) fields(c *codec) {
 	c.text(&m.Path)
 	algorithmField(c, &m.Alg)
+	c.bool(&m.Settle)
 	list(c, &m.Headers, maxList, 8, func(h *blockfile.Header) {
 		c.u32(&h.Block)
 		number(c, &h.Pos, 4)
