@@ -15,7 +15,7 @@ type differ struct {
 	reader remote.Reader
 	out    remote.FileWriter // opened with Keep
 	path   string
-	have   uint32 // blocks that the file has
+	have   uint32 // blocks that the file has, a part of one included
 
 	sums    remote.PageSums // of the blocks from..
 	from    uint32
@@ -33,7 +33,7 @@ var (
 )
 
 func newDiffer(ctx context.Context, reader remote.Reader, out remote.FileWriter, name string, size int64) *differ {
-	return &differ{ctx: ctx, reader: reader, out: out, path: name, have: uint32(size / blockSize), block: make([]byte, 0, blockSize)}
+	return &differ{ctx: ctx, reader: reader, out: out, path: name, have: uint32((size + blockSize - 1) / blockSize), block: make([]byte, 0, blockSize)}
 }
 
 func (d *differ) Data(p []byte) error {
@@ -98,7 +98,7 @@ func (d *differ) same(block []byte) (bool, error) {
 			return false, err
 		}
 		if len(d.sums.Pages) == 0 {
-			d.have = d.from // shorter than it was
+			d.have = d.from // behind the last whole block
 			return false, nil
 		}
 	}

@@ -48,8 +48,8 @@ func (k *worker) over(ctx context.Context, f *pageFile, here present) error {
 	for lo := 0; lo < int(blocks); lo += overBlocks {
 		f.pieces = append(f.pieces, pagePiece{lo: lo, hi: min(lo+overBlocks, int(blocks))})
 	}
-	end := int64(blocks) * blockSize
-	if here.size <= end {
+	end := min(int64(blocks), here.size/blockSize) * blockSize // whole blocks that may stay
+	if here.size == end {
 		return k.fixMode(ctx, f.entry, here)
 	}
 	return k.create(ctx, f.entry, remote.CreateOptions{Keep: true}, func(out remote.FileWriter) error { return out.Truncate(end) })
