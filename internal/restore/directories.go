@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -43,18 +44,23 @@ func (w *writeOut) directories(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(dirs, func(a, b *contentlist.Entry) int {
-		if a.ExternalDir != b.ExternalDir {
-			return a.ExternalDir - b.ExternalDir
-		}
-		return strings.Compare(a.Path, b.Path)
+		return cmp.Or(depth(a)-depth(b), a.ExternalDir-b.ExternalDir, strings.Compare(a.Path, b.Path))
 	})
-	for _, e := range dirs {
-		if err := w.directory(ctx, e); err != nil {
+	for len(dirs) > 0 {
+		n := 0
+		for n < len(dirs) && depth(dirs[n]) == depth(dirs[0]) {
+			n++
+		}
+		if err := abreast(ctx, w.deps.Host, dirs[:n], w.directory); err != nil {
 			return err
 		}
+		dirs = dirs[n:]
 	}
 	return nil
 }
+
+// depth is how many directories a listed one lies in.
+func depth(e *contentlist.Entry) int { return strings.Count(e.Path, "/") }
 
 func (w *writeOut) externalRoots(ctx context.Context) error {
 	if w.opts.SkipExternal || len(w.extDirs) == 0 {
@@ -87,8 +93,15 @@ func (w *writeOut) directory(ctx context.Context, e *contentlist.Entry) error {
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	w.made = append(w.made, full)
+	w.hasMade(full)
 	return nil
+}
+
+// hasMade notes directories whose names are to be synced.
+func (w *writeOut) hasMade(dirs ...string) {
+	w.madeMu.Lock()
+	defer w.madeMu.Unlock()
+	w.made = append(w.made, dirs...)
 }
 
 // tablespaceAt finds the tablespace whose link is at a path of the backup.
@@ -121,7 +134,7 @@ func (w *writeOut) link(ctx context.Context, spc *tablespace, link string) error
 	if w.compares() {
 		switch to, err := host.Readlink(ctx, link); {
 		case err == nil && to == spc.target:
-			w.made = append(w.made, path.Dir(spc.target), spc.target)
+			w.hasMade(path.Dir(spc.target), spc.target)
 			return nil
 		case err == nil: // C replaces it, too, and leaves the old place alone
 			if err := host.Remove(ctx, link); err != nil {
@@ -134,6 +147,6 @@ func (w *writeOut) link(ctx context.Context, spc *tablespace, link string) error
 	if err := host.Symlink(ctx, spc.target, link); err != nil {
 		return usererr.Wrap(err, "Could not create symbolic link \"%s\": %s", link, usererr.SystemText(err))
 	}
-	w.made = append(w.made, path.Dir(spc.target), spc.target)
+	w.hasMade(path.Dir(spc.target), spc.target)
 	return nil
 }

@@ -191,10 +191,10 @@ func (r *run) syncDirs(ctx context.Context, dirs ...string) error {
 	if r.opts.NoSync {
 		return nil
 	}
-	for _, d := range dirs {
-		if err := r.deps.Host.SyncDir(ctx, d); err != nil {
+	return abreast(ctx, r.deps.Host, dirs, func(ctx context.Context, dir string) error {
+		if err := r.deps.Host.SyncDir(ctx, dir); err != nil {
 			return fmt.Errorf("sync directory: %w", err)
 		}
-	}
-	return nil
+		return nil
+	})
 }

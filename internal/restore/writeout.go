@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type writeOut struct {
 	*run
 	members []*member // FULL first
 	entries []*contentlist.Entry
+	madeMu  sync.Mutex
 	made    []string // directories, parents first
 
 	// present are the files and directories that are there already and may

@@ -10,6 +10,7 @@ import (
 // A stored limit holds, and set-config changes it for a backup that runs: at
 // the first speed this one would take longer than the test may.
 func TestLimitRate(t *testing.T) {
+	t.Parallel()
 	src := startSmall(t, 15)
 	c := newCatalog(t, src)
 	c.ok(c.on("set-config", "--limit-rate=20kB")...)

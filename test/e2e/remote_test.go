@@ -93,6 +93,7 @@ func newFar(t testing.TB, server *pgtest.Server) far {
 // A cluster that is backed up and restored through agents comes back as the
 // one that is near: every file is the same.
 func TestRemote(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	major := pgtest.Majors(t)[len(pgtest.Majors(t))-1]
 	src := startRich(t, pgtest.Config{Major: major, DataChecksums: true, Settings: map[string]string{"summarize_wal": "on"}})
