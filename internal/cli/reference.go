@@ -141,13 +141,15 @@ func referenceOption(o helpOption, arguments map[string]bool) ReferenceOption {
 // extensionTexts explain the options of ours that work with every command.
 func extensionTexts() map[string][]string {
 	return map[string][]string{
-		"help":         {"show the help page of the command"},
-		"compat":       {"print as this release of openGauss does", "(default: $GS_PROBACKUP_COMPAT, else the newest)"},
-		"hints":        {"say after an error what to do next (default on a terminal)"},
-		"explain":      {"say for each backup what retention does with it, and why"},
-		"log-format":   {"how lines of console and log files look (default: text)"},
-		"metrics-file": {"report the end of the run to this file, for Prometheus"},
-		"latest":       {"recover to the end of the newest timeline in the archive"},
+		"help":          {"show the help page of the command"},
+		"compat":        {"print as this release of openGauss does", "(default: $GS_PROBACKUP_COMPAT, else the newest)"},
+		"hints":         {"say after an error what to do next (default on a terminal)"},
+		"explain":       {"say for each backup what retention does with it, and why"},
+		"log-format":    {"how lines of console and log files look (default: text)"},
+		"remote-deploy": {"copy this program to a remote host that has none, for the time of the command"},
+		"metrics-file":  {"report the end of the run to this file, for Prometheus"},
+		"limit-rate":    {"bytes a second of the data directory that backup reads or restore writes", "(available units: 'B', 'kB', 'MB', 'GB', 'TB'; 0 for no limit)"},
+		"latest":        {"recover to the end of the newest timeline in the archive"},
 	}
 }
 
