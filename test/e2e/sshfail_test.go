@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -167,7 +169,18 @@ func TestSSHRefused(t *testing.T) {
 	if all := f.list(); len(all) != 0 {
 		t.Errorf("backups were begun: %v", all)
 	}
-	f.ok(f.farBackup("")...)
+
+	// There is no program in dir, so this one is taken along.
+	args := f.farBackup("")
+	args[slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "--remote-path=") })] = "--remote-path=" + dir
+	res := f.ok(append(args, "--remote-deploy")...)
+	copied := regexp.MustCompile(`This program was copied to 127.0.0.1:(/\S+/gs_probackup)`).FindStringSubmatch(res.stderr)
+	if copied == nil {
+		t.Fatalf("no copy is told\n%v", res)
+	}
+	if _, err := os.Stat(filepath.Dir(copied[1])); err == nil {
+		t.Errorf("%s is left", copied[1])
+	}
 	f.noAgents()
 }
 

@@ -37,7 +37,7 @@ type target struct {
 }
 
 // How a connection is watched unless configured: a link that has been silent
-// for 15 s is lost.
+// for 20 s is lost.
 const (
 	defaultAliveEvery = 5 * time.Second
 	defaultAliveCount = 3
