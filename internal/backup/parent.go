@@ -185,7 +185,11 @@ func (r *run) checkParent() error {
 func (r *run) readParent() error {
 	p := r.parent
 	p.files = map[fileKey]knownFile{}
+	theirs, ours := p.Externals(), r.opts.ExternalDirs
 	err := catalog.ScanContent(r.deps.FS, p.Backup, func(e *contentlist.Entry) error {
+		if n := e.ExternalDir; n > 0 && (n > len(theirs) || n > len(ours) || theirs[n-1] != ours[n-1]) {
+			return nil // under this number there is another directory now
+		}
 		if e.IsRegular() {
 			p.files[fileKey{e.ExternalDir, e.Path}] = knownFile{
 				data: e.IsDatafile && !e.IsCFS, blocks: uint32(max(e.NBlocks, 0)), size: e.Size, crc: e.CRC,

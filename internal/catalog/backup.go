@@ -3,6 +3,7 @@ package catalog
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"gsprobackup/internal/compress"
@@ -127,4 +128,12 @@ func (b *Backup) EntryDir(externalDir int) string {
 		return b.DatabaseDir()
 	}
 	return b.ExternalDir(externalDir)
+}
+
+// Externals are the external directories, the first one being number 1.
+func (b *Backup) Externals() []string {
+	if b.ExternalDirs == "" {
+		return nil
+	}
+	return strings.Split(b.ExternalDirs, ":")
 }

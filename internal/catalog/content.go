@@ -103,3 +103,15 @@ func LoadContent(fsys fsx.FS, b *Backup) ([]Entry, error) {
 	}
 	return entries, nil
 }
+
+// SameContent returns the first of some entries of an older backup that e, an
+// unchanged file (size -1), can stand for: one with the same CRC. Candidates may
+// be nil; nil is returned for none.
+func SameContent(e *Entry, candidates ...*Entry) *Entry {
+	for _, c := range candidates {
+		if c != nil && c.CRC == e.CRC {
+			return c
+		}
+	}
+	return nil
+}

@@ -71,7 +71,7 @@ func (w *work) close() error {
 
 // open reads all lists.
 func (w *work) open() error {
-	dirs := externals(w.dest)
+	dirs := w.dest.Externals()
 	for _, b := range w.chain {
 		m, err := openMember(w.deps.FS, b, dirs)
 		if err != nil {
@@ -79,7 +79,7 @@ func (w *work) open() error {
 		}
 		w.members = append(w.members, m)
 	}
-	w.moved = !slices.Equal(externals(w.full), dirs) && w.full.ExternalDirs != ""
+	w.moved = !slices.Equal(w.full.Externals(), dirs) && w.full.ExternalDirs != ""
 	layout, err := validate.LayoutOf(w.dest)
 	if err != nil {
 		return err
@@ -223,7 +223,7 @@ func (w *work) mark() error {
 // directories makes those that the FULL does not have.
 func (w *work) directories() error {
 	dirs := map[string]bool{}
-	for n := range externals(w.dest) {
+	for n := range w.dest.Externals() {
 		dirs[w.full.ExternalDir(n+1)] = true
 	}
 	for i := range w.destMember().entries {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 
 	"gsprobackup/internal/blockfile"
 	"gsprobackup/internal/catalog"
@@ -30,7 +29,8 @@ type member struct {
 	backup    *catalog.Backup
 	entries   []catalog.Entry
 	byPath    map[fileKey]int32
-	headerMap fsx.File // nil if it has none
+	byNumber  map[fileKey]int32 // with the numbers of external directories it has here; nil if they are the same
+	headerMap fsx.File          // nil if it has none
 	// foreign marks a FULL that somebody else has begun to merge: its files
 	// need not be those of its list.
 	foreign bool
@@ -46,8 +46,11 @@ func openMember(fsys fsx.FS, b *catalog.Backup, dirs []string) (*member, error) 
 	if m.entries, err = catalog.LoadContent(fsys, b); err != nil {
 		return nil, usererr.Wrap(err, "Failed to get file list for backup %s", b.ID)
 	}
-	numbers := renumber(externals(b), dirs)
+	numbers := renumber(b.Externals(), dirs)
 	m.byPath = make(map[fileKey]int32, len(m.entries))
+	if !slices.Equal(b.Externals(), dirs) {
+		m.byNumber = map[fileKey]int32{}
+	}
 	for i := range m.entries {
 		e := &m.entries[i]
 		if !e.IsRegular() {
@@ -55,6 +58,9 @@ func openMember(fsys fsx.FS, b *catalog.Backup, dirs []string) (*member, error) 
 		}
 		n := e.ExternalDir
 		if n > 0 {
+			if m.byNumber != nil {
+				m.byNumber[fileKey{n, e.Path}] = int32(i)
+			}
 			if n > len(numbers) || numbers[n-1] == 0 {
 				continue // not in the destination
 			}
@@ -67,13 +73,6 @@ func openMember(fsys fsx.FS, b *catalog.Backup, dirs []string) (*member, error) 
 		return nil, fmt.Errorf("open page header map: %w", err)
 	}
 	return m, nil
-}
-
-func externals(b *catalog.Backup) []string {
-	if b.ExternalDirs == "" {
-		return nil
-	}
-	return strings.Split(b.ExternalDirs, ":")
 }
 
 // renumber gives for each directory of own its number in dest, 0 for none.
@@ -99,6 +98,17 @@ func (m *member) find(e *catalog.Entry) *catalog.Entry {
 		return nil
 	}
 	return &m.entries[i]
+}
+
+// unchanged finds what an entry of a newer backup without content stands for.
+// Both tools compare a file of an external directory with the parent's of the
+// same number, whatever directory that was there.
+func (m *member) unchanged(e *catalog.Entry) *catalog.Entry {
+	var numbered *catalog.Entry
+	if i, ok := m.byNumber[fileKey{e.ExternalDir, e.Path}]; ok {
+		numbered = &m.entries[i]
+	}
+	return catalog.SameContent(e, numbered, m.find(e))
 }
 
 // stored is where an entry's bytes lie.

@@ -178,11 +178,8 @@ func (w *work) plain(ctx context.Context, e *catalog.Entry, buf []byte) (staged,
 	if err != nil {
 		return s, err
 	}
-	if e.Size < 0 && e.CRC != x.CRC {
-		return s, usererr.New("Invalid CRC of backup file \"%s\" : %X. Expected %X", m.stored(x), x.CRC, e.CRC)
-	}
 	s.entry.Size, s.entry.CRC = x.Size, x.CRC
-	if x.Size == 0 || m == w.fullMember() && w.keeps(e) {
+	if x.Size == 0 || m == w.fullMember() && x == m.find(e) && w.keeps(e) {
 		return s, nil
 	}
 	in, err := w.deps.FS.Open(m.stored(x))
@@ -211,11 +208,13 @@ func (w *work) plain(ctx context.Context, e *catalog.Entry, buf []byte) (staged,
 
 // fullCopy finds the newest backup of the chain with the content of a file.
 func (w *work) fullCopy(e *catalog.Entry) (*member, *catalog.Entry, error) {
+	x := e
 	for i := len(w.members) - 1; i >= 0; i-- {
 		m := w.members[i]
-		x := m.find(e)
-		if x == nil {
-			return nil, nil, usererr.New("Failed to locate nonedata file \"%s\" in backup %s", e.Path, m.backup.ID)
+		if i < len(w.members)-1 {
+			if x = m.unchanged(e); x == nil {
+				return nil, nil, usererr.New("Failed to locate nonedata file \"%s\" in backup %s", e.Path, m.backup.ID)
+			}
 		}
 		if x.Size >= 0 {
 			return m, x, nil

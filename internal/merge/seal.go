@@ -96,7 +96,7 @@ func (w *work) describe(b *catalog.Backup, crc uint32, sums contentlist.Counters
 func (w *work) removeRest(ctx context.Context, entries []*catalog.Entry) error {
 	keep := map[string]bool{w.full.DatabaseDir(): true}
 	external := filepath.Join(w.full.Dir, catalog.ExternalName)
-	for n := range externals(w.dest) {
+	for n := range w.dest.Externals() {
 		keep[w.full.ExternalDir(n+1)] = true
 		keep[external] = true
 	}

@@ -131,7 +131,7 @@ func (r *run) tablespaceTarget(t pgdata.Tablespace) string {
 }
 
 func (r *run) placeExternals(ctx context.Context) error {
-	dirs := externalDirs(r.dest)
+	dirs := r.dest.Externals()
 	known := map[string]bool{}
 	for _, d := range dirs {
 		known[d] = true
@@ -154,13 +154,6 @@ func (r *run) placeExternals(ctx context.Context) error {
 		r.extDirs = append(r.extDirs, target)
 	}
 	return nil
-}
-
-func externalDirs(b *catalog.Backup) []string {
-	if b.ExternalDirs == "" {
-		return nil
-	}
-	return strings.Split(b.ExternalDirs, ":")
 }
 
 // checkTablespace refuses a location that holds something, unless it is that

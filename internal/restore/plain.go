@@ -3,7 +3,9 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/crc32c"
 	"gsprobackup/internal/fsx"
@@ -47,7 +49,7 @@ func (w *writeOut) fullCopy(e *contentlist.Entry) (*member, *contentlist.Entry, 
 	for i := last; i >= 0; i-- {
 		m, se := w.members[i], e
 		if i < last {
-			if se = m.find(e); se == nil {
+			if se = w.unchanged(m, e); se == nil {
 				return nil, nil, usererr.New("Failed to locate nonedata file \"%s\" in backup %s", e.Path, m.backup.ID)
 			}
 		}
@@ -56,4 +58,20 @@ func (w *writeOut) fullCopy(e *contentlist.Entry) (*member, *contentlist.Entry, 
 		}
 	}
 	return nil, nil, usererr.New("Failed to locate a full copy of nonedata file \"%s\"", e.Path)
+}
+
+// unchanged finds what an entry without content stands for in an older backup.
+// Both tools compare a file of an external directory with the parent's of the
+// same number, whatever directory that was there.
+func (w *writeOut) unchanged(m *member, e *contentlist.Entry) *contentlist.Entry {
+	numbered := m.find(e)
+	dirs := w.dest.Externals()
+	if e.ExternalDir <= 0 || e.ExternalDir > len(dirs) {
+		return catalog.SameContent(e, numbered)
+	}
+	n := slices.Index(m.backup.Externals(), dirs[e.ExternalDir-1]) + 1
+	if i, ok := m.byPath[fileKey{n, e.Path}]; ok && n > 0 {
+		return catalog.SameContent(e, numbered, &m.entries[i])
+	}
+	return catalog.SameContent(e, numbered)
 }

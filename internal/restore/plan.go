@@ -115,7 +115,7 @@ func (w *writeOut) plan(ctx context.Context) (*Plan, error) {
 		p.Places = append(p.Places, Place{Kind: PlaceTablespace, From: spc.from, To: spc.target})
 	}
 	if !w.opts.SkipExternal {
-		for i, from := range externalDirs(w.dest) {
+		for i, from := range w.dest.Externals() {
 			p.Places = append(p.Places, Place{Kind: PlaceExternal, From: from, To: w.extDirs[i]})
 		}
 	}

@@ -268,13 +268,6 @@ func wholeCRC(f fsx.File) (uint32, error) {
 	return readerCRC(f)
 }
 
-func externalDirs(b *catalog.Backup) []string {
-	if b.ExternalDirs == "" {
-		return nil
-	}
-	return strings.Split(b.ExternalDirs, ":")
-}
-
 // versionNumber turns a.b.c into a*10000+b*100+c; an empty version is 0.
 func versionNumber(v string) (int, error) {
 	if v == "" {

@@ -76,7 +76,7 @@ func (c *check) counters(entries []contentlist.Entry, report func(string, ...any
 // externals looks for files of external directories that are not recorded:
 // where would they go?
 func (c *check) externals(entries []contentlist.Entry, report func(string, ...any)) {
-	n := len(externalDirs(c.backup))
+	n := len(c.backup.Externals())
 	for i := range entries {
 		if entries[i].ExternalDir > n {
 			report("file of external directory %d, external-dirs has %d", entries[i].ExternalDir, n)
