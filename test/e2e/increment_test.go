@@ -14,12 +14,17 @@ import (
 	"gsprobackup/test/pgtest"
 )
 
-// seedsVar runs the randomised chains with more seeds: E2E_SEEDS=20.
+// seedsVar runs the randomised chains with this many seeds: E2E_SEEDS=100.
 const seedsVar = "E2E_SEEDS"
 
 func seeds(t testing.TB, first uint64) []uint64 {
 	t.Helper()
-	n := 1
+	return manySeeds(t, first, 1)
+}
+
+// manySeeds are n seeds, or as many as were asked for.
+func manySeeds(t testing.TB, first uint64, n int) []uint64 {
+	t.Helper()
 	if text := os.Getenv(seedsVar); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil {
@@ -80,7 +85,7 @@ type chainTest struct {
 }
 
 // increments is the length of a chain without its FULL.
-const increments = 3
+const increments = 5
 
 func testChain(t *testing.T, ct chainTest) {
 	ctx := context.Background()

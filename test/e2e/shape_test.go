@@ -26,6 +26,7 @@ type shaper struct {
 	t      testing.TB
 	server *pgtest.Server
 	conn   *pgconn.PgConn // to database postgres
+	seed   uint64
 	rnd    *rand.Rand
 
 	tables, databases []string
@@ -47,7 +48,7 @@ func newShaper(t testing.TB, s *pgtest.Server, seed uint64) *shaper {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(ctx) }) // the server may be gone
-	w := &shaper{t: t, server: s, conn: conn, rnd: rand.New(rand.NewPCG(seed, 0)), steps: []string{"begin"}}
+	w := &shaper{t: t, server: s, conn: conn, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), steps: []string{"begin"}}
 	for _, ts := range s.Tablespaces {
 		w.spaces = append(w.spaces, ts.Name)
 	}
@@ -56,6 +57,17 @@ func newShaper(t testing.TB, s *pgtest.Server, seed uint64) *shaper {
 	}
 	w.states = append(w.states, map[string]string{})
 	return w
+}
+
+// reset makes room for another shaper on the same server. Tablespaces stay,
+// empty.
+func (w *shaper) reset(ctx context.Context) {
+	w.t.Helper()
+	for _, db := range w.databases {
+		w.server.SQL(ctx, "DROP DATABASE "+db)
+	}
+	w.server.SQL(ctx, "DROP SCHEMA shape CASCADE")
+	w.server.SQL(ctx, "DROP TABLE shape_log")
 }
 
 func (w *shaper) run(ctx context.Context, sql string) error {
@@ -268,7 +280,7 @@ func (w *shaper) createSpace() (string, bool, func(map[string]string)) {
 	if len(w.spaces) >= 4 {
 		return "", false, nil
 	}
-	name := w.name("s")
+	name := w.name(fmt.Sprintf("s%d_", w.seed))
 	dir := filepath.Join(w.server.Root, name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		w.t.Error(err)
