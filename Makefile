@@ -18,7 +18,7 @@ DATE := $(shell TZ=UTC git log -1 --date=format-local:'%Y-%m-%d %H:%M:%S' --form
 
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.build=$(BUILD) -X 'main.date=$(DATE)'"
 
-.PHONY: build demo test golden bench bench-remote lint fmt fuzz servers vet clean
+.PHONY: build demo test golden soak bench bench-remote lint fmt fuzz servers vet clean
 build:
 	$(GO_BUILD) -o bin/gs_probackup ./cmd/gs_probackup
 
@@ -34,6 +34,14 @@ golden:
 	go vet -tags golden ./test/golden ./internal/backup
 	go test -tags golden -count=1 -timeout 15m -run TestWholeCatalogs ./test/golden
 	go test -tags golden -count=1 -timeout 15m -run TestGoldenWhole ./internal/backup
+
+# Commands at random against one instance for SOAK, and as many seeded chains
+# per server as SEEDS says.
+SOAK ?= 5m
+SEEDS ?= 50
+soak: servers
+	E2E_SOAK=$(SOAK) go test -count=1 -timeout 30m -v -run TestSoak ./test/e2e
+	E2E_SEEDS=$(SEEDS) go test -count=1 -timeout 120m -run 'TestPtrackSeeds|TestDeltaSeeds' ./test/e2e
 
 vet:
 	go vet ./...

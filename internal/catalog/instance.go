@@ -170,12 +170,25 @@ func (i *Instance) fillBackupDir(b *Backup, externalDirs int) error {
 }
 
 // SaveControl replaces b's control file, durably.
-func (i *Instance) SaveControl(b *Backup) error { return SaveControl(i.fs, b, i.loc) }
+func (i *Instance) SaveControl(b *Backup) (err error) {
+	release, err := lock.Turn(i.fs, b.DatabaseDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return SaveControl(i.fs, b, i.loc)
+}
 
 // UpdateControl reads b's control file again, lets change edit it, writes it
 // back durably and gives the new data to b. So a change of status does not
-// undo what another command has written meanwhile (spec/formats.md §3.2).
-func (i *Instance) UpdateControl(b *Backup, change func(*Backup)) error {
+// undo what another command has written meanwhile (spec/formats.md §3.2). Our
+// own commands take turns: set-backup has no lock on the backup.
+func (i *Instance) UpdateControl(b *Backup, change func(*Backup)) (err error) {
+	release, err := lock.Turn(i.fs, b.DatabaseDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	fresh, err := ReadControl(i.fs, b.ControlPath(), i.sink)
 	if err != nil {
 		return err

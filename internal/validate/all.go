@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/lock"
+	"gsprobackup/internal/event"
 )
 
 // ErrInvalid says that a validation of many backups found bad ones. It was
@@ -55,6 +58,16 @@ func (v *instance) validate(ctx context.Context, b *catalog.Backup) error {
 		return context.Cause(ctx)
 	}
 	bad, missing, broken := oldestBad(v.backups, b)
+	if broken || bad != nil && bad != b {
+		moving, err := v.moving(ctx, b)
+		if err != nil {
+			return err
+		}
+		if moving {
+			v.inUse(b)
+			return nil
+		}
+	}
 	switch {
 	case broken:
 		v.result.Corrupt = true
@@ -71,6 +84,40 @@ func (v *instance) validate(ctx context.Context, b *catalog.Backup) error {
 		return v.orphanChildren(b)
 	}
 	return v.reviveOrphans(ctx, b)
+}
+
+// moving tells whether what is wrong with a chain may only be that somebody is
+// at work on it: what was listed is not so any more, or the process that uses
+// the bad member is alive. Nothing is said and nobody becomes ORPHAN then.
+func (v *instance) moving(ctx context.Context, b *catalog.Backup) (bool, error) {
+	now, err := v.deps.Instance.WithSink(event.Discard).Backups(ctx)
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(now, func(x *catalog.Backup) bool { return x.Dir == b.Dir })
+	if i < 0 || now[i].ID != b.ID || now[i].Status != b.Status || now[i].ParentID != b.ParentID {
+		return true, nil
+	}
+	wasBad, _, wasBroken := oldestBad(v.backups, b)
+	bad, _, broken := oldestBad(now, now[i])
+	switch {
+	case broken != wasBroken:
+		return true, nil
+	case broken: // a parent is noted some time after the start
+		return b.Status == catalog.StatusRunning && v.locker.Alive(b.Dir), nil
+	case bad == nil || bad.ID != wasBad.ID || bad.Status != wasBad.Status:
+		return true, nil
+	}
+	switch bad.Status {
+	case catalog.StatusRunning, catalog.StatusMerging, catalog.StatusMerged, catalog.StatusDeleting:
+		return v.locker.Alive(bad.Dir), nil
+	}
+	return false, nil
+}
+
+func (v *instance) inUse(b *catalog.Backup) {
+	v.deps.Sink.Emit(LockedElsewhere{ID: b.ID})
+	v.result.Locked = true
 }
 
 // oldestBad walks the chain of a backup down to its FULL. bad is the oldest
@@ -98,19 +145,41 @@ func oldestBad(backups catalog.List, b *catalog.Backup) (bad *catalog.Backup, mi
 // using it.
 func (v *instance) one(ctx context.Context, b *catalog.Backup) (checked bool, err error) {
 	l, err := v.locker.Acquire(ctx, b.Dir, b.ID.String(), lock.Intent{})
-	if errors.Is(err, lock.ErrHeld) {
-		v.deps.Sink.Emit(LockedElsewhere{ID: b.ID})
-		v.result.Locked = true
+	if errors.Is(err, lock.ErrHeld) || errors.Is(err, fs.ErrNotExist) { // deleted or merged meanwhile
+		v.inUse(b)
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	v.locks = append(v.locks, l)
+	if same, err := v.refresh(b); !same || err != nil {
+		v.inUse(b)
+		return false, err
+	}
 	if err := Files(ctx, v.deps, b, v.opts); err != nil {
 		return false, err
 	}
 	return true, WAL(ctx, v.deps, b, v.opts)
+}
+
+// refresh gives b what its control file says now that it is locked: a backup
+// that was being taken when the list was read may be good, and must not become
+// ERROR. It is false if another backup has this place now.
+func (v *instance) refresh(b *catalog.Backup) (same bool, err error) {
+	if b.Unreadable {
+		return true, nil
+	}
+	fresh, err := catalog.ReadControl(v.deps.FS, b.ControlPath(), event.Discard)
+	if err != nil {
+		return true, nil //nolint:nilerr // reported when it is checked
+	}
+	if fresh.ID != b.ID || fresh.ParentID != b.ParentID {
+		return false, nil
+	}
+	fresh.Dir = b.Dir
+	*b = *fresh
+	return true, nil
 }
 
 // orphanChildren makes the good descendants of a bad backup ORPHAN, oldest

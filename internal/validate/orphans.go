@@ -1,7 +1,9 @@
 package validate
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"gsprobackup/internal/catalog"
 )
@@ -44,13 +46,22 @@ func markMissing(deps Deps, b *catalog.Backup, missing catalog.ID) error {
 	return err
 }
 
-// orphan makes one backup ORPHAN if it was good so far.
+// orphan makes one backup ORPHAN if it was good so far. It is not locked:
+// somebody may have changed or deleted it since it was listed.
 func orphan(deps Deps, b *catalog.Backup) (marked bool, err error) {
 	if !b.Status.Usable() {
 		return false, nil
 	}
-	if err := deps.Instance.SetStatus(b, catalog.StatusOrphan); err != nil {
+	err = deps.Instance.UpdateControl(b, func(fresh *catalog.Backup) {
+		if marked = fresh.Status.Usable(); marked {
+			fresh.Status = catalog.StatusOrphan
+		}
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
 		return false, fmt.Errorf("save status of backup %s: %w", b.ID, err)
 	}
-	return true, nil
+	return marked, nil
 }

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,6 +205,9 @@ func dropInvalid(s *pgtest.Server) {
 func tablespacesOf(t *testing.T, c *catalog, id string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(c.backupDir(id), "database", "tablespace_map"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

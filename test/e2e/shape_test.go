@@ -31,6 +31,7 @@ type shaper struct {
 
 	tables, databases []string
 	spaces            []string
+	fixedSpaces       bool
 	made              int // names given out
 
 	steps  []string            // what was done, for messages
@@ -277,7 +278,7 @@ func (w *shaper) dropDatabase() (string, bool, func(map[string]string)) {
 }
 
 func (w *shaper) createSpace() (string, bool, func(map[string]string)) {
-	if len(w.spaces) >= 4 {
+	if w.fixedSpaces || len(w.spaces) >= 4 {
 		return "", false, nil
 	}
 	name := w.name(fmt.Sprintf("s%d_", w.seed))

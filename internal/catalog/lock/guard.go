@@ -83,3 +83,30 @@ func closeDir(f fsx.File) error {
 	}
 	return nil
 }
+
+// Turn waits until nobody else has the turn on a directory, and gives it back
+// with release: for steps that are short, and that commands without a lock on
+// the backup take, too. A directory that is not there has no turns.
+func Turn(fsys fsx.FS, dir string) (release func() error, err error) {
+	none := func() error { return nil }
+	f, err := fsys.Open(dir)
+	if err != nil {
+		return none, nil //nolint:nilerr // whoever needs the directory will say so
+	}
+	conn, ok := f.(syscall.Conn)
+	if !ok {
+		return f.Close, nil // a test double
+	}
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			// Without flock on this file system there is no turn to wait for.
+			for errors.Is(unix.Flock(int(fd), unix.LOCK_EX), unix.EINTR) {
+			}
+		})
+	}
+	if err != nil {
+		return none, errors.Join(fmt.Errorf("wait for turn on %s: %w", dir, err), f.Close())
+	}
+	return f.Close, nil
+}

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/fsx"
@@ -136,6 +137,21 @@ func (l *Locker) Acquire(ctx context.Context, dir, backup string, intent Intent)
 	h.count++
 	l.held[path] = h
 	return &Lock{l: l, path: path}, nil
+}
+
+// Alive tells whether the process in dir's lock file, if there is one, exists
+// and is another one. It changes nothing.
+func (l *Locker) Alive(dir string) bool {
+	f, err := l.fs.Open(filepath.Join(dir, FileName))
+	if err != nil {
+		return false
+	}
+	defer f.Close() // read only
+	pid, err := readPID(f.Name(), f)
+	if err != nil || pid == l.procs.self() {
+		return false
+	}
+	return !errors.Is(l.procs.signal0(pid), syscall.ESRCH)
 }
 
 // alone makes sure that nobody reads a locked backup or builds upon it.
