@@ -18,7 +18,7 @@ DATE := $(shell TZ=UTC git log -1 --date=format-local:'%Y-%m-%d %H:%M:%S' --form
 
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.build=$(BUILD) -X 'main.date=$(DATE)'"
 
-.PHONY: build demo test golden soak bench bench-remote lint fmt fuzz servers vet clean
+.PHONY: build demo test golden soak soak-targets bench bench-remote lint fmt fuzz servers vet clean
 build:
 	$(GO_BUILD) -o bin/gs_probackup ./cmd/gs_probackup
 
@@ -42,6 +42,12 @@ SEEDS ?= 50
 soak: servers
 	E2E_SOAK=$(SOAK) go test -count=1 -timeout 30m -v -run TestSoak ./test/e2e
 	E2E_SEEDS=$(SEEDS) go test -count=1 -timeout 120m -run 'TestPtrackSeeds|TestDeltaSeeds' ./test/e2e
+
+# What make test samples, at length: 20 points of each kind of recovery target
+# on five majors, 1,000 segments archived under fire. An hour.
+soak-targets: vet
+	scripts/install-servers 12 18
+	E2E_PITR_POINTS=20 E2E_SEGMENTS=1000 go test -count=1 -timeout 3h -run 'TestRecoveryTargets|TestArchivePushKilled' ./test/e2e
 
 vet:
 	go vet ./...

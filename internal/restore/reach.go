@@ -3,7 +3,6 @@ package restore
 import (
 	"context"
 	"errors"
-	"io"
 	"path/filepath"
 	"time"
 
@@ -36,25 +35,63 @@ func (r *run) fits(ctx context.Context, b *catalog.Backup) (bool, error) {
 		last, known, err := r.lastTime(ctx, b)
 		return err != nil || !known || !last.After(t.Time), nil
 	}
+	if t.XIDText != "" {
+		inside, err := r.endsInside(ctx, b, t.XID)
+		return !inside, err
+	}
 	return true, nil
 }
 
 // lastTime is the time of the last transaction or restore point in a backup.
 func (r *run) lastTime(ctx context.Context, b *catalog.Backup) (time.Time, bool, error) {
-	a, err := r.archive(b, r.own(b), nil)
+	src, opts, err := r.backupWAL(b)
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	src := wal.Source(wal.Dir{FS: r.deps.FS, Path: r.opts.Instance.WALDir()})
-	if b.Stream {
-		layout, err := validate.LayoutOf(b)
-		if err != nil {
-			return time.Time{}, false, err
-		}
-		src = wal.Dir{FS: r.deps.FS, Path: filepath.Join(b.DatabaseDir(), layout.WALDir())}
+	return wal.RecoveryTime(ctx, src, opts, b.StartLSN, b.StopLSN)
+}
+
+// inFlight bounds how many transactions can be under way at a time.
+const inFlight = 10000
+
+// endsInside tells whether a transaction that had not ended when recovery-xid
+// was taken did so before the stop position, a moment later: then b is too new
+// for it as a target.
+func (r *run) endsInside(ctx context.Context, b *catalog.Backup, xid uint64) (bool, error) {
+	if xid < b.RecoveryXID || xid-b.RecoveryXID > inFlight {
+		return false, nil
+	}
+	src, opts, err := r.backupWAL(b)
+	if err != nil {
+		return false, err
+	}
+	inside := false
+	_, err = wal.Scan(ctx, src, opts, b.StartLSN, func(rec *wal.Record) (bool, error) {
+		c, ends, err := rec.Completion()
+		inside = ends && c.XID == xid && rec.LSN < b.StopLSN
+		return !inside && rec.LSN < b.StopLSN, err
+	})
+	if wal.Incomplete(err) {
+		return false, nil // the validation says so
+	}
+	return inside, err
+}
+
+// backupWAL is the log between start and stop of a backup.
+func (r *run) backupWAL(b *catalog.Backup) (wal.Source, wal.ReaderOptions, error) {
+	a, err := r.archive(b, r.own(b), nil)
+	if err != nil {
+		return nil, wal.ReaderOptions{}, err
 	}
 	a.opts.Timeline = b.Timeline
-	return wal.RecoveryTime(ctx, src, a.opts, b.StartLSN, b.StopLSN)
+	if !b.Stream {
+		return wal.Dir{FS: r.deps.FS, Path: r.opts.Instance.WALDir()}, a.opts, nil
+	}
+	layout, err := validate.LayoutOf(b)
+	if err != nil {
+		return nil, wal.ReaderOptions{}, err
+	}
+	return wal.Dir{FS: r.deps.FS, Path: filepath.Join(b.DatabaseDir(), layout.WALDir())}, a.opts, nil
 }
 
 // aim decides what the server will be told, before anything is written.
@@ -197,18 +234,21 @@ func (r *run) laterSegment(end wal.LSN) (string, error) {
 }
 
 // damaged tells a broken file from one in which the log just ends: it is cut,
-// cannot be unpacked, or has good records behind the place.
+// cannot be unpacked, is of another system or place, or has good records
+// behind the end.
 func (r *run) damaged(ctx context.Context, f found) bool {
 	var corrupt *wal.CorruptionError
 	if !errors.As(f.why, &corrupt) {
 		return false
 	}
-	if corrupt.Err != nil && !errors.Is(corrupt.Err, wal.ErrEndOfWAL) && !errors.Is(corrupt.Err, io.EOF) {
-		return true
-	}
 	a, err := r.archive(r.dest, r.way, nil)
 	if err != nil {
 		return false
+	}
+	switch {
+	case errors.Is(corrupt.Err, wal.ErrEndOfWAL):
+	case corrupt.Err != nil, wal.SegmentOffset(corrupt.LSN, a.opts.SegSize) == 0:
+		return true // not whole, or of something else
 	}
 	return wal.GoesOn(ctx, a.source, a.opts, f.end)
 }

@@ -61,8 +61,9 @@ func (r *run) seek(ctx context.Context, b *catalog.Backup, way *wal.Lineage, t T
 		return f, fmt.Errorf("read archived WAL: %w", err)
 	}
 	f.why = err
-	if !f.target && w.coverage(f.last) {
-		f.target = true
+	f.target = f.target || w.coverage(f.last)
+	if errors.Is(err, wal.ErrCutSegment) {
+		f.target = false // the server will not take the file at all
 	}
 	return f, nil
 }
@@ -170,7 +171,7 @@ func (r *run) archive(b *catalog.Backup, way *wal.Lineage, opened func(path stri
 	segSize, system := r.clusterOf(b)
 	src := archiveSource{
 		stored: wal.Dir{FS: r.deps.FS, Path: r.opts.Instance.WALDir()},
-		last:   wal.SegmentNameAt(b.Timeline, b.StopLSN, segSize),
+		last:   wal.SegmentNameAt(b.Timeline, b.StopLSN, segSize), size: segSize,
 	}
 	if b.Stream {
 		next := wal.SegmentNumber(b.StopLSN, segSize) + 1
@@ -189,13 +190,34 @@ func (r *run) archive(b *catalog.Backup, way *wal.Lineage, opened func(path stri
 
 // archiveSource is the archive, filled up with the last segment of the
 // backup's own WAL if only that one is missing: archiving may have begun
-// during the backup.
+// during the backup. Files that are not whole are damage, wherever the log in
+// them ends: neither archive-get nor the server takes them.
 type archiveSource struct {
 	stored, own wal.Dir
 	last, next  string
+	size        uint32
 }
 
 func (s archiveSource) Open(name string) (io.ReadCloser, error) {
+	f, err := s.open(name)
+	if err != nil {
+		return nil, err
+	}
+	file, plain := f.(fsx.File)
+	if !plain {
+		return &wholeSegment{ReadCloser: f, name: name, want: int64(s.size)}, nil
+	}
+	fi, err := file.Stat()
+	if err == nil && fi.Size() != int64(s.size) {
+		err = cutSegment(name, fi.Size(), int64(s.size))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (s archiveSource) open(name string) (io.ReadCloser, error) {
 	f, err := s.stored.Open(name)
 	var absent *wal.SegmentAbsentError
 	if err == nil || name != s.last || s.next == "" || !errors.As(err, &absent) {
@@ -209,6 +231,35 @@ func (s archiveSource) Open(name string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("close WAL segment: %w", cerr)
 	}
 	return s.own.Open(name)
+}
+
+func cutSegment(name string, size, want int64) error {
+	return &wal.CorruptionError{Segment: name, Err: wal.ErrCutSegment, Reason: fmt.Sprintf("segment has %d bytes instead of %d", size, want)}
+}
+
+// wholeSegment is a compressed segment, whose length shows at its end only. It
+// is read to the end even if the log in it ends before.
+type wholeSegment struct {
+	io.ReadCloser
+	name      string
+	pos, want int64
+}
+
+func (w *wholeSegment) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	w.pos += int64(n)
+	return n, err
+}
+
+func (w *wholeSegment) Close() error {
+	_, err := io.Copy(io.Discard, w)
+	var corrupt *wal.CorruptionError
+	if errors.As(err, &corrupt) {
+		err = &wal.CorruptionError{Segment: w.name, Err: wal.ErrCutSegment, Reason: corrupt.Reason}
+	} else if err == nil && w.pos != w.want {
+		err = cutSegment(w.name, w.pos, w.want)
+	}
+	return errors.Join(err, w.ReadCloser.Close())
 }
 
 // clusterOf reads segment size and system identifier from the pg_control in a

@@ -27,6 +27,10 @@ func (r *run) planTimeline() error {
 	if err != nil {
 		return err
 	}
+	if t.NewestTimeline {
+		r.lineage = r.newestLineage()
+		return nil
+	}
 	if t.Timeline == 0 {
 		return nil
 	}
@@ -38,22 +42,36 @@ func (r *run) planTimeline() error {
 	return nil
 }
 
-// along is the way on which recovery from b would go, nil if it cannot.
-func (r *run) along(b *catalog.Backup) *wal.Lineage {
-	switch {
-	case r.opts.Target.NewestTimeline:
-		for i := range r.lineages {
+// newestLineage is the way to the highest timeline that one of the backups in
+// question lies on.
+func (r *run) newestLineage() (newest *wal.Lineage) {
+	for _, b := range r.backups {
+		if r.opts.BackupID != 0 && b.ID != r.opts.BackupID || r.opts.BackupID == 0 && !b.Status.Usable() {
+			continue
+		}
+		way := r.own(b)
+		for i := range r.lineages { // highest first
 			if r.lineages[i].Has(b.Timeline, b.StopLSN) {
-				return &r.lineages[i]
+				way = &r.lineages[i]
+				break
 			}
 		}
-	case r.lineage != nil:
-		if r.lineage.Has(b.Timeline, b.StopLSN) {
-			return r.lineage
+		if newest == nil || way.TLI > newest.TLI {
+			newest = way
 		}
-		return nil
 	}
-	return r.own(b)
+	return newest
+}
+
+// along is the way on which recovery from b would go, nil if it cannot.
+func (r *run) along(b *catalog.Backup) *wal.Lineage {
+	if r.lineage == nil {
+		return r.own(b)
+	}
+	if r.lineage.Has(b.Timeline, b.StopLSN) {
+		return r.lineage
+	}
+	return nil
 }
 
 // own is the backup's timeline, with its ancestors if they are known.
@@ -86,7 +104,7 @@ func (r *run) branches() (list []wal.HistoryEntry) {
 // warnOfBranches tells of timelines that recovery will pass by on its way to
 // end, which must not happen unnoticed.
 func (r *run) warnOfBranches(end wal.LSN) {
-	if r.lineage != nil || r.opts.Target.NewestTimeline {
+	if r.lineage != nil {
 		return
 	}
 	seen := map[wal.Timeline]bool{}
@@ -101,7 +119,7 @@ func (r *run) warnOfBranches(end wal.LSN) {
 // branchHint names the timeline on which a target may be that was not found on
 // the backup's own.
 func (r *run) branchHint() string {
-	if r.lineage != nil || r.opts.Target.NewestTimeline {
+	if r.lineage != nil {
 		return ""
 	}
 	for _, b := range r.branches() {

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrEndOfWAL is inside a CorruptionError whose reason is that there are
-// zeros where a record should start: nothing was written there yet.
+// zeros where a record or page should start: nothing was written there yet.
 var ErrEndOfWAL = errors.New("no record here")
 
 // ErrCutSegment is inside a CorruptionError whose reason is that the segment's

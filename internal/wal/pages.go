@@ -69,7 +69,11 @@ func (p *pageReader) accept(b []byte, addr LSN) error {
 		minTLI: p.lastTLI, systemID: p.systemID,
 	}
 	if why := want.check(&h); why != "" {
-		return p.corrupt(addr, nil, "%s", why)
+		var cause error
+		if h == (PageHeader{}) {
+			cause = ErrEndOfWAL // nothing was written here yet
+		}
+		return p.corrupt(addr, cause, "%s", why)
 	}
 	if h.Info&pageLongHeader != 0 {
 		p.systemID = h.SystemID

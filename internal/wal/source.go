@@ -28,11 +28,13 @@ type Dir struct {
 	Path string
 }
 
-// Open looks for the segment itself, then for name.partial, then for name.gz.
+// Open looks for the segment itself, then for name.gz, then for name.partial.
+// (The C tool takes a .partial before a .gz; a server that is promoted leaves
+// one beside the complete segment of the timeline it comes from.)
 func (d Dir) Open(name string) (io.ReadCloser, error) {
 	// The name is tried again at the end: a receiver may have renamed the
 	// .partial between the two look-ups.
-	for _, suffix := range []string{"", PartialSuffix, ".gz", ""} {
+	for _, suffix := range []string{"", ".gz", PartialSuffix, ""} {
 		f, err := d.FS.Open(filepath.Join(d.Path, name+suffix))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -50,10 +50,9 @@ func TestRecoveryTargets(t *testing.T) {
 
 // aim is a restore with what must come of it.
 type aim struct {
-	name  string
-	args  []string
-	want  int
-	major int
+	name string
+	args []string
+	want span
 }
 
 func testTargets(t *testing.T, major int, seed uint64, points int) {
@@ -77,8 +76,8 @@ func testTargets(t *testing.T, major int, seed uint64, points int) {
 
 // aims are targets of all kinds at random states behind the first backup.
 func (h *pitrHistory) aims(points int) (list []aim) {
-	first := h.inBackup(h.backups[0]) + 1
-	add := func(name string, want int, args ...string) {
+	first := h.inBackup(h.backups[0]).hi + 1
+	add := func(name string, want span, args ...string) {
 		list = append(list, aim{name: name, args: args, want: want})
 	}
 	state := func() int { return first + 1 + h.rnd.IntN(len(h.moments)-first-1) }
@@ -90,13 +89,13 @@ func (h *pitrHistory) aims(points int) (list []aim) {
 			less = 1
 		}
 		k := state()
-		add(fmt.Sprintf("time%d,%t", k, inclusive), k-less, "--recovery-target-time", h.moments[k-1].at.Format("2006-01-02 15:04:05.000000-07"), flag)
+		add(fmt.Sprintf("time%d,%t", k, inclusive), exactly(k-less), "--recovery-target-time", h.moments[k-1].at.Format("2006-01-02 15:04:05.000000-07"), flag)
 		k = state()
-		add(fmt.Sprintf("xid%d,%t", k, inclusive), k-less, "--recovery-target-xid", h.moments[k-1].xid, flag)
+		add(fmt.Sprintf("xid%d,%t", k, inclusive), exactly(k-less), "--recovery-target-xid", h.moments[k-1].xid, flag)
 		k = h.exact(state)
-		add(fmt.Sprintf("lsn%d,%t", k, inclusive), k-less, "--recovery-target-lsn", formatLSN(h.moments[k-1].before), flag)
+		add(fmt.Sprintf("lsn%d,%t", k, inclusive), exactly(k-less), "--recovery-target-lsn", formatLSN(h.moments[k-1].before), flag)
 		k = state()
-		add(fmt.Sprintf("name%d", k), k, "--recovery-target-name", h.moments[k-1].point)
+		add(fmt.Sprintf("name%d", k), exactly(k), "--recovery-target-name", h.moments[k-1].point)
 		b := h.backups[i]
 		add("immediate"+b.ID, h.inBackup(b), "--immediate", "-i", b.ID)
 	}
@@ -143,12 +142,7 @@ func (h *pitrHistory) latest(t *testing.T, points int) {
 		end := first + h.rnd.Uint64N(last-first+1) // the last segment there is
 		t.Run(fmt.Sprintf("latest%X", end), func(t *testing.T) {
 			c := h.withArchive(t, func(name string) bool { return segmentOf(name) <= end })
-			want, id := 0, ""
-			for i, m := range h.moments {
-				if m.after <= (end+1)*segSize {
-					want = i + 1
-				}
-			}
+			id := ""
 			for _, b := range h.backups {
 				if lsn(t, b.StopLSN)/segSize <= end {
 					id = b.ID
@@ -156,7 +150,7 @@ func (h *pitrHistory) latest(t *testing.T, points int) {
 			}
 			other := *h
 			other.cat = c
-			other.restoreTo(t, aim{args: []string{"--latest", "-i", id}, want: want})
+			other.restoreTo(t, aim{args: []string{"--latest", "-i", id}, want: h.upTo((end + 1) * segSize)})
 		})
 	}
 }
@@ -199,7 +193,7 @@ func (h *pitrHistory) withArchive(t testing.TB, keep func(name string) bool) *ca
 // same archive, and aims at points on either timeline.
 func (h *pitrHistory) promoted(t *testing.T, points int) {
 	ctx := context.Background()
-	first := h.inBackup(h.backups[0]) + 1
+	first := h.inBackup(h.backups[0]).hi + 1
 	fork := first + 2 + h.rnd.IntN(len(h.moments)-first-4)
 	dir := filepath.Join(pgtest.TempDir(t), "data")
 	h.cat.ok(h.cat.on("restore", "-D", dir, "--no-sync", "--recovery-target-xid", h.moments[fork-1].xid)...)
@@ -208,7 +202,7 @@ func (h *pitrHistory) promoted(t *testing.T, points int) {
 		server: pgtest.StartDir(t, h.server.Major, dir),
 	}
 	young.server.WaitPrimary(ctx)
-	young.check(t, young.server, fork)
+	young.check(t, young.server, exactly(fork))
 	for range points {
 		young.write(6)
 	}
@@ -222,23 +216,23 @@ func (h *pitrHistory) promoted(t *testing.T, points int) {
 		k := state()
 		m := young.moments[k-1]
 		aims = append(aims,
-			aim{name: "time", want: k, args: append(tli, "--recovery-target-time", m.at.Format("2006-01-02 15:04:05.000000-07"))},
-			aim{name: "name", want: k, args: append(tli, "--recovery-target-name", m.point)},
+			aim{name: "time", want: exactly(k), args: append(tli, "--recovery-target-time", m.at.Format("2006-01-02 15:04:05.000000-07"))},
+			aim{name: "name", want: exactly(k), args: append(tli, "--recovery-target-name", m.point)},
 		)
 		k = state()
-		aims = append(aims, aim{name: "xid", want: k, args: append(tli, "--recovery-target-xid", young.moments[k-1].xid)})
+		aims = append(aims, aim{name: "xid", want: exactly(k), args: append(tli, "--recovery-target-xid", young.moments[k-1].xid)})
 	}
 	if points < 10 {
 		aims = aims[:3]
 	}
 	aims = append(aims,
-		aim{name: "latest", want: len(young.moments), args: []string{"--recovery-target-timeline", "latest", "--latest"}},
-		aim{name: "before", want: fork - 1, args: append(tli, "--recovery-target-xid", h.moments[fork-2].xid)})
+		aim{name: "latest", want: exactly(len(young.moments)), args: []string{"--recovery-target-timeline", "latest", "--latest"}},
+		aim{name: "before", want: exactly(fork - 1), args: append(tli, "--recovery-target-xid", h.moments[fork-2].xid)})
 	for _, a := range aims {
-		t.Run(fmt.Sprintf("young/%s%d", a.name, a.want), func(t *testing.T) { young.restoreTo(t, a) })
+		t.Run(fmt.Sprintf("young/%s%d", a.name, a.want.lo), func(t *testing.T) { young.restoreTo(t, a) })
 	}
 	t.Run(fmt.Sprintf("old/%d", len(h.moments)), func(t *testing.T) {
-		res := h.restoreTo(t, aim{want: len(h.moments), args: []string{"--latest", "-i", h.backups[0].ID}})
+		res := h.restoreTo(t, aim{want: exactly(len(h.moments)), args: []string{"--latest", "-i", h.backups[0].ID}})
 		if !strings.Contains(res.stderr, "WARNING: Timeline 2 branched off at ") {
 			t.Errorf("the other timeline is not told of\n%v", res)
 		}

@@ -118,6 +118,18 @@ func Commit(xid uint64, at time.Time) Record {
 	return Record{XID: xid, Rmid: 1, Body: mainData(append(u64(uint64(wal.ServerMicros(at))), make([]byte, 24)...))}
 }
 
+// CompactCommit is how most transactions end: without files to drop and
+// messages to send. i64 time, u64 csn, i32 number of subtransactions.
+func CompactCommit(xid, csn uint64, at time.Time) Record {
+	d := append(u64(uint64(wal.ServerMicros(at))), u64(csn)...)
+	return Record{XID: xid, Info: 0x60, Rmid: 1, Body: mainData(append(d, 0, 0, 0, 0))}
+}
+
+// Abort is a transaction's end without effect: i64 time, three counts.
+func Abort(xid uint64, at time.Time) Record {
+	return Record{XID: xid, Info: 0x20, Rmid: 1, Body: mainData(append(u64(uint64(wal.ServerMicros(at))), make([]byte, 12)...))}
+}
+
 // Noop stands for any change to data: rmgr XLOG, XLOG_NOOP, of any length.
 func Noop(xid uint64, data []byte) Record {
 	return Record{XID: xid, Info: 0x20, Body: mainData(data)}
