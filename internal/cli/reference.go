@@ -150,6 +150,8 @@ func extensionTexts() map[string][]string {
 		"metrics-file":  {"report the end of the run to this file, for Prometheus"},
 		"limit-rate":    {"bytes a second of the data directory that backup reads or restore writes", "(available units: 'B', 'kB', 'MB', 'GB', 'TB'; 0 for no limit)"},
 		"latest":        {"recover to the end of the newest timeline in the archive"},
+		"db-include":    {"restore this database (may be repeated), make the files of the others empty"},
+		"db-exclude":    {"make the files of this database empty (may be repeated)"},
 	}
 }
 
