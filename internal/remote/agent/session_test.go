@@ -59,7 +59,7 @@ func lost(t *testing.T, err error, text string) {
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	ctx, dir := context.Background(), t.TempDir()
-	const beat = 500 * time.Millisecond
+	const beat = time.Second
 	link := &agenttest.Pipe{Options: agent.ServeOptions{Heartbeat: beat}}
 	far := connect(t, link, agent.ConnectOptions{Heartbeat: beat}, dir)
 	w, err := far.CreateFile(ctx, filepath.Join(dir, "f"), remote.CreateOptions{Mode: 0o600})
@@ -79,7 +79,7 @@ func TestSilence(t *testing.T) {
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	const beat = 500 * time.Millisecond
+	const beat = time.Second
 	link := &agenttest.Pipe{Options: agent.ServeOptions{Heartbeat: beat}, Delay: 100 * time.Millisecond}
 	far := connect(t, link, agent.ConnectOptions{Heartbeat: beat}, dir)
 	link.Channels()[0].AwaitPackets(5)
