@@ -2,6 +2,7 @@
 # make           the binary, bin/gs_probackup
 # make demo      a cluster is lost and comes back, with every command shown
 # make test      all tests on real servers, as root or as an ordinary user
+# make package   .deb and .rpm in dist/
 # make golden    validate and restore the recordings of the real C tool
 
 SHELL := bash
@@ -9,6 +10,8 @@ SHELL := bash
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/golangci-lint-$(GOLANGCI_VERSION)
+NFPM_VERSION := v2.45.2
+NFPM := .tools/nfpm-$(NFPM_VERSION)
 FUZZTIME ?= 2m
 BENCHFLAGS ?=
 
@@ -18,9 +21,25 @@ DATE := $(shell TZ=UTC git log -1 --date=format-local:'%Y-%m-%d %H:%M:%S' --form
 
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.build=$(BUILD) -X 'main.date=$(DATE)'"
 
-.PHONY: build demo test golden soak soak-targets bench bench-remote lint fmt fuzz servers vet clean
+# Packages are numbered by the date of the commit.
+VERSION ?= $(shell TZ=UTC git log -1 --date=format-local:'%Y.%m.%d' --format=%cd 2>/dev/null)+$(BUILD)
+
+.PHONY: build package demo test golden soak soak-targets bench bench-remote lint fmt fuzz servers vet clean
 build:
 	$(GO_BUILD) -o bin/gs_probackup ./cmd/gs_probackup
+
+# dist/*.deb and *.rpm: the binary, man pages, shell completion, documents.
+package: build $(NFPM)
+	rm -rf dist
+	go run -buildvcs=false ./cmd/manual dist "$(firstword $(DATE))"
+	gzip -9n dist/share/man/man1/*
+	VERSION="$(VERSION)" $(NFPM) package -f packaging/nfpm.yaml -p deb -t dist
+	VERSION="$(VERSION)" $(NFPM) package -f packaging/nfpm.yaml -p rpm -t dist
+
+$(NFPM):
+	mkdir -p .tools/build
+	GOBIN=$(CURDIR)/.tools/build go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv .tools/build/nfpm $@
 
 # A clean cache (-count=1): whether a test passes depends on servers, not only
 # on Go files.
@@ -84,4 +103,4 @@ fuzz:
 	scripts/fuzz $(FUZZTIME)
 
 clean:
-	rm -rf bin .tools
+	rm -rf bin dist .tools
