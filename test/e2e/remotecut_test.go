@@ -82,7 +82,7 @@ func cause(t *testing.T, res result) (hit bool) {
 	if res.code == 0 {
 		return false
 	}
-	if res.code != 1 || !strings.Contains(res.stderr, "ERROR: Communication error: the agent on far.example killed by signal KILL") &&
+	if res.code != 1 || !strings.Contains(res.stderr, "Communication error: the agent on far.example killed by signal KILL") &&
 		!strings.Contains(res.stderr, "ERROR: Failed to establish SSH connection: ") {
 		t.Errorf("no cause is told\n%v", res)
 	}
