@@ -60,12 +60,24 @@ func (d *decider) judge() {
 	}
 }
 
-// newestFulls are the FULL backups that redundancy keeps.
+// ahead is by how much a backup may be before the clock: IDs are when several
+// are taken within one second.
+const ahead = time.Minute
+
+// newestFulls are the FULL backups that redundancy keeps. One from the future,
+// taken while the clock was wrong, is kept but takes nobody's place: else each
+// new backup would be the oldest one, and go.
 func (d *decider) newestFulls() map[*catalog.Backup]bool {
 	newest := map[*catalog.Backup]bool{}
+	places := d.policy.Redundancy
 	for _, b := range d.list {
-		if b.Mode == catalog.ModeFull && b.Status.Usable() && uint32(len(newest)) < d.policy.Redundancy {
+		switch {
+		case b.Mode != catalog.ModeFull || !b.Status.Usable() || places == 0:
+		case b.StartTime().Sub(d.now) > ahead:
 			newest[b] = true
+		default:
+			newest[b] = true
+			places--
 		}
 	}
 	return newest

@@ -306,3 +306,18 @@ func TestWindow(t *testing.T) {
 		}
 	}
 }
+
+// After the clock was put back the backups of the future must not push out
+// those that are taken now.
+func TestFutureBackups(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	full := func(at time.Time) *catalog.Backup {
+		return &catalog.Backup{ID: catalog.ID(at.Unix()), Mode: catalog.ModeFull, Status: catalog.StatusOK, RecoveryTime: at, Dir: at.String()}
+	}
+	list := catalog.List{full(now.AddDate(4, 0, 0)), full(now), full(now.AddDate(0, 0, -1))}
+	for i, want := range []Action{Keep, Keep, Delete} {
+		if x := Decide(list, Policy{Redundancy: 1, Delete: true}, now).Decisions[i]; x.Action != want {
+			t.Errorf("backup %d: %s because %v, want %s", i, x.Action, x.Reasons, want)
+		}
+	}
+}

@@ -52,12 +52,15 @@ func (m model) inRedundancy(i int) bool {
 	}
 	newer := 0
 	for k := range root {
-		if m.list[k].Mode == catalog.ModeFull && m.list[k].Status.Usable() {
+		if m.list[k].Mode == catalog.ModeFull && m.list[k].Status.Usable() && !m.future(k) {
 			newer++
 		}
 	}
 	return newer < int(m.p.Redundancy)
 }
+
+// future: the clock was wrong when it was taken.
+func (m model) future(i int) bool { return m.list[i].StartTime().After(m.now.Add(time.Minute)) }
 
 func (m model) inWindow(i int) bool {
 	t := m.list[i].RecoveryTime
