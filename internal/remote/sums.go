@@ -129,7 +129,8 @@ func (r *localReader) PageSums(ctx context.Context, req *SumRequest, sums *PageS
 		}
 		buf := r.raw[:min(int(req.To-at), MaxRunPages)*blockfile.PageSize]
 		n, err := r.file.ReadAt(buf, int64(at)*blockfile.PageSize)
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return fmt.Errorf("read block %d: %w", at, err)
 		}
 		for end := n; n >= blockfile.PageSize; n -= blockfile.PageSize {
@@ -137,7 +138,7 @@ func (r *localReader) PageSums(ctx context.Context, req *SumRequest, sums *PageS
 			sums.Pages = append(sums.Pages, req.sum(at, page))
 			at++
 		}
-		if err != nil { // the end of the file
+		if ended {
 			return nil
 		}
 	}

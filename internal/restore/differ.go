@@ -27,10 +27,7 @@ type differ struct {
 // blockSize is the unit of comparison.
 const blockSize = pgdata.BlockSize
 
-var (
-	zeroBlock [blockSize]byte
-	zeroSum   = remote.SumContent(zeroBlock[:])
-)
+var zeroBlock [blockSize]byte
 
 func newDiffer(ctx context.Context, reader remote.Reader, out remote.FileWriter, name string, size int64) *differ {
 	return &differ{ctx: ctx, reader: reader, out: out, path: name, have: uint32((size + blockSize - 1) / blockSize), block: make([]byte, 0, blockSize)}

@@ -114,7 +114,7 @@ func (r *run) postmaster(ctx context.Context) (bool, error) {
 	pid, err := strconv.Atoi(string(bytes.TrimSpace(line)))
 	if err != nil || pid == 0 {
 		r.emit(PidFileMangled{Path: name})
-		return true, nil
+		return true, nil //nolint:nilerr // what cannot be read says that much
 	}
 	pid = max(pid, -pid) // a server in single-user mode writes it negative
 	alive, err := r.deps.Host.Alive(ctx, pid)
