@@ -195,7 +195,7 @@ func TestSoak(t *testing.T) {
 // settled looks at what there is in the end.
 func (s *soaker) settled(shape *shaper) {
 	s.t.Helper()
-	s.ok(s.incrementArgs("full")...) // whatever else there is
+	s.ok(s.incrementArgs("full")...)                                        // whatever else there is
 	s.ok("delete", "-B", s.dir, "--instance", s.instance, "--status=ERROR") // without a parent, or it was lost meanwhile
 	s.ok("validate", "-B", s.dir, "--instance", s.instance, "-j", "2")
 	s.checkFormat(checker.Options{OnlyFinished: true})
