@@ -230,7 +230,7 @@ func TestSSHLostDuringBackup(t *testing.T) {
 	for _, d := range disturbances() {
 		f.proxy.At(disturbAt, func() { d.do(f) })
 		began := time.Now()
-		f.fails([]string{"ERROR: Communication error: "}, f.farBackup(d.options)...)
+		f.fails([]string{"ERROR: ", "Communication error: "}, f.farBackup(d.options)...)
 		t.Logf("%s: over after %v", d.name, time.Since(began).Round(100*time.Millisecond))
 		if b := f.newest(); b.Status != "ERROR" {
 			t.Errorf("%s: status of the backup is %s, want ERROR", d.name, b.Status)
@@ -254,7 +254,7 @@ func TestSSHLostDuringRestore(t *testing.T) {
 	target := filepath.Join(pgtest.TempDir(t), "restored")
 	for _, d := range disturbances() {
 		f.proxy.At(disturbAt, func() { d.do(f) })
-		f.fails([]string{"ERROR: Communication error: "}, f.farRestore(target, d.options)...)
+		f.fails([]string{"ERROR: ", "Communication error: "}, f.farRestore(target, d.options)...)
 		f.mend()
 		f.noAgents()
 		checkHalfRestored(t, target)
