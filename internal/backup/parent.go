@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
@@ -98,6 +99,9 @@ func (r *run) findParent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What was started later, or by a clock that was ahead, may be finished
+	// already; but both tools go by the order of the IDs along a chain.
+	list = slices.DeleteFunc(list, func(b *catalog.Backup) bool { return b.ID > r.backup.ID })
 	b := chooseParent(list, r.timeline, r.backup.ID, r.emit)
 	if b == nil {
 		return r.noParent()
