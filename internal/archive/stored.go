@@ -117,7 +117,7 @@ func sameContent(ctx context.Context, src fsx.File, s *stored) (bool, error) {
 		case !bytes.Equal(a[:n], b[:m]):
 			return false, nil
 		case errA != nil || errB != nil: // both end here: the lengths are equal
-			return true, nil
+			return true, nil //nolint:nilerr // io.EOF
 		}
 	}
 }

@@ -108,18 +108,8 @@ func (c *codec) text(p *string) {
 	c.buf = append(c.buf, *p...)
 }
 
-// bytes handles a byte string up to the size of a message. Read, it is a view
-// of the message.
-func (c *codec) bytes(p *[]byte) {
-	n := c.length(len(*p), maxBody)
-	if c.reading {
-		*p = c.take(n)
-		return
-	}
-	c.buf = append(c.buf, *p...)
-}
-
-// rest is bytes without a length, up to the end of the message.
+// rest is bytes without a length, up to the end of the message. Read, it is a
+// view of the message.
 func (c *codec) rest(p *[]byte) {
 	if c.reading {
 		*p, c.buf = c.buf, nil

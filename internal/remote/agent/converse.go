@@ -147,7 +147,7 @@ func quiet[T any, Q messageOf[T]](serve func(*conversation, Q) error) func(*conv
 			return protocolErrorf("content without a file")
 		}
 		if c.fileErr != nil {
-			return nil
+			return nil //nolint:nilerr // the client has been told
 		}
 		if c.fileErr = serve(c, q); c.fileErr == nil {
 			return nil
@@ -169,7 +169,7 @@ func (c *conversation) fail(err error) error {
 func (c *conversation) answer(k kind, parts ...[]byte) error {
 	err := c.st.send(c.ctx, k, parts...)
 	if c.ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	return err
 }
