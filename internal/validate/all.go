@@ -165,12 +165,15 @@ func (v *instance) one(ctx context.Context, b *catalog.Backup) (checked bool, er
 
 // refresh gives b what its control file says now that it is locked: a backup
 // that was being taken when the list was read may be good, and must not become
-// ERROR. It is false if another backup has this place now.
+// ERROR. It is false if another backup has this place now, or none.
 func (v *instance) refresh(b *catalog.Backup) (same bool, err error) {
 	if b.Unreadable {
 		return true, nil
 	}
 	fresh, err := catalog.ReadControl(v.deps.FS, b.ControlPath(), event.Discard)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
 		return true, nil //nolint:nilerr // reported when it is checked
 	}

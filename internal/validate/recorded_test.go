@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/validate"
 	"gsprobackup/test/golden"
 )
 
@@ -255,4 +257,24 @@ func matches(pattern, s string) bool {
 		_, rest, ok = strings.Cut(rest, p)
 	}
 	return ok && strings.HasSuffix(rest, parts[len(parts)-1])
+}
+
+// A backup that somebody deletes while others are validated is passed over, as
+// one in use is.
+func TestDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, golden.Ptrack)
+	full := w.c.Backups[0]
+	w.before = func(e event.Event) {
+		if _, ok := e.(validate.InstanceStarted); ok {
+			return
+		}
+		w.must(os.Remove(w.path(full, "backup.control")))
+		w.before = nil
+	}
+	said, res := w.validate()
+	skipped := "WARNING: Cannot lock backup " + full + " directory, skip validation"
+	if !slices.Contains(said, skipped) || !res.Locked {
+		t.Errorf("%+v, said\n%s", res, strings.Join(said, "\n"))
+	}
 }

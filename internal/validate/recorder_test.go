@@ -25,6 +25,8 @@ type world struct {
 	m       golden.Machine
 	c       golden.Catalog
 	threads int
+	// before, if set, runs when an event is emitted.
+	before func(event.Event)
 
 	mu   sync.Mutex
 	said []string
@@ -125,6 +127,9 @@ func (w *world) statuses() string {
 
 // Emit notes the line of an event (spec/cli.md §10.7, §10.12).
 func (w *world) Emit(e event.Event) {
+	if w.before != nil {
+		w.before(e)
+	}
 	line := w.line(e)
 	w.mu.Lock()
 	defer w.mu.Unlock()
