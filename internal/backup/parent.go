@@ -44,7 +44,11 @@ type knownFile struct {
 // newest good one whose chain is good and goes back to the newest good FULL of
 // the time line. What stands in the way of others is emitted on the way. nil
 // if there is none.
+//
+// What was started later than self, or while the clock was ahead, may be
+// finished already; but both tools go by the order of the IDs along a chain.
 func chooseParent(list catalog.List, tli wal.Timeline, self catalog.ID, emit func(event.Event)) *catalog.Backup {
+	list = slices.DeleteFunc(slices.Clone(list), func(b *catalog.Backup) bool { return b.ID > self })
 	var full *catalog.Backup
 	for _, b := range list {
 		if b.Mode == catalog.ModeFull && b.Status.Usable() && b.Timeline == tli {
@@ -99,9 +103,6 @@ func (r *run) findParent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What was started later, or by a clock that was ahead, may be finished
-	// already; but both tools go by the order of the IDs along a chain.
-	list = slices.DeleteFunc(list, func(b *catalog.Backup) bool { return b.ID > r.backup.ID })
 	b := chooseParent(list, r.timeline, r.backup.ID, r.emit)
 	if b == nil {
 		return r.noParent()

@@ -53,6 +53,8 @@ func TestChooseParent(t *testing.T) {
 		{"one FULL", "99 PTRACK RUNNING 0\n1 FULL OK 0", 1, []event.Event{LatestFull{1}}},
 		{"DONE will do", "1 FULL DONE 0", 1, []event.Event{LatestFull{1}}},
 		{"newest of a chain", "3 PTRACK OK 2\n2 PTRACK DONE 1\n1 FULL OK 0", 3, []event.Event{LatestFull{1}}},
+		{"increment started later", "101 PTRACK OK 1\n99 PTRACK RUNNING 0\n1 FULL OK 0", 1, []event.Event{LatestFull{1}}},
+		{"FULL started later", "101 FULL OK 0\n99 PTRACK RUNNING 0\n2 PTRACK OK 1\n1 FULL OK 0", 2, []event.Event{LatestFull{1}}},
 		{"newest of two branches", "3 PTRACK OK 1\n2 PTRACK OK 1\n1 FULL OK 0", 3, []event.Event{LatestFull{1}}},
 		{"no good FULL", "2 PTRACK OK 1\n1 FULL CORRUPT 0", 0, nil},
 		{"FULL of another time line", "1 FULL OK 0 tli=2", 0, nil},
