@@ -16,6 +16,10 @@ import (
 // chainMajor is the first PostgreSQL with WAL summaries, which PTRACK needs.
 const chainMajor = 17
 
+// changeEvery: a row of each page of that distance is updated. Its new version
+// and its index entry are on other pages, together 1 % of all.
+const changeEvery = 320
+
 // chain measures what increments cost beside a FULL of the same cluster, and
 // what it costs to merge two of them into it. Between two backups about one
 // page in a hundred is changed.
@@ -92,9 +96,7 @@ func (b *bench) chainStep(ctx context.Context, i int, alg string) (result, error
 	mode := "FULL"
 	if i > 0 {
 		mode = "PTRACK"
-		// One row of every 200th page; its new version and its index entry
-		// are on other pages.
-		sql := fmt.Sprintf("UPDATE accounts SET abalance = abalance + 1 WHERE ctid IN (SELECT format('(%%s,%d)', p)::tid FROM generate_series(%d, pg_relation_size('accounts') / 8192 - 1, 200) p)", i, time.Now().Nanosecond()%200)
+		sql := fmt.Sprintf("UPDATE accounts SET abalance = abalance + 1 WHERE ctid IN (SELECT format('(%%s,%d)', p)::tid FROM generate_series(%d, pg_relation_size('accounts') / 8192 - 1, %d) p)", i, time.Now().Nanosecond()%changeEvery, changeEvery)
 		if _, err := b.source.SQL(ctx, "postgres", sql); err != nil {
 			return result{}, err
 		}
