@@ -24,6 +24,23 @@ const changeEvery = 320
 // what it costs to merge two of them into it. Between two backups about one
 // page in a hundred is changed.
 func (b *bench) chain(ctx context.Context) error {
+	if err := b.fill(ctx, "Chain"); err != nil {
+		return err
+	}
+	fmt.Println("Each command with -j2, synced and validated. Read and written are what its system calls asked for, the validation's included.")
+	fmt.Println()
+	fmt.Println("| command | time | × FULL | read | written | stored, of FULL |")
+	fmt.Println("|---|---|---|---|---|---|")
+	for _, alg := range []string{"none", "zlib", "zstd", "lz4"} {
+		if err := b.chainOf(ctx, alg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill makes the cluster of a part of the benchmark and prints its heading.
+func (b *bench) fill(ctx context.Context, title string) error {
 	lt := pgserver.LoadTables{Branches: b.megabytes/branchMB + 1, AccountsPerBranch: 100000}
 	if _, err := b.source.CreateLoadTables(ctx, lt); err != nil {
 		return err
@@ -35,16 +52,7 @@ func (b *bench) chain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n## Chain: PostgreSQL %s, pgbench-like, %.1f GB, page checksums, %s\n\n", b.source.Version, gb(bytes), b.cacheNote())
-	fmt.Println("Each command with -j2, synced and validated. Read and written are what its system calls asked for, the validation's included.")
-	fmt.Println()
-	fmt.Println("| command | time | × FULL | read | written | stored, of FULL |")
-	fmt.Println("|---|---|---|---|---|---|")
-	for _, alg := range []string{"none", "zlib", "zstd", "lz4"} {
-		if err := b.chainOf(ctx, alg); err != nil {
-			return err
-		}
-	}
+	fmt.Printf("\n## %s: PostgreSQL %s, pgbench-like, %.1f GB, page checksums, %s\n\n", title, b.source.Version, gb(bytes), b.cacheNote())
 	return nil
 }
 

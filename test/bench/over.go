@@ -15,18 +15,9 @@ import (
 // over measures restores over a cluster of which one page in a hundred has
 // changed, and restores of a long chain, beside a restore from nothing.
 func (b *bench) over(ctx context.Context) error {
-	lt := pgserver.LoadTables{Branches: b.megabytes/branchMB + 1, AccountsPerBranch: 100000}
-	if _, err := b.source.CreateLoadTables(ctx, lt); err != nil {
+	if err := b.fill(ctx, "Restore"); err != nil {
 		return err
 	}
-	if err := b.dropWAL(ctx); err != nil {
-		return err
-	}
-	bytes, err := size(b.source.DataDir)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\n## Restore: PostgreSQL %s, pgbench-like, %.1f GB, page checksums, %s\n\n", b.source.Version, gb(bytes), b.cacheNote())
 	fmt.Println("With -j2 and --no-validate, synced. Read and written are what its system calls asked for.")
 	fmt.Println()
 	fmt.Println("| restore | time | × of the plain one | read | written |")
