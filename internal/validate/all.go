@@ -153,9 +153,9 @@ func (v *instance) one(ctx context.Context, b *catalog.Backup) (checked bool, er
 		return false, err
 	}
 	v.locks = append(v.locks, l)
-	if same, err := v.refresh(b); !same || err != nil {
+	if !v.refresh(b) {
 		v.inUse(b)
-		return false, err
+		return false, nil
 	}
 	if err := Files(ctx, v.deps, b, v.opts); err != nil {
 		return false, err
@@ -166,23 +166,23 @@ func (v *instance) one(ctx context.Context, b *catalog.Backup) (checked bool, er
 // refresh gives b what its control file says now that it is locked: a backup
 // that was being taken when the list was read may be good, and must not become
 // ERROR. It is false if another backup has this place now, or none.
-func (v *instance) refresh(b *catalog.Backup) (same bool, err error) {
+func (v *instance) refresh(b *catalog.Backup) bool {
 	if b.Unreadable {
-		return true, nil
+		return true
 	}
 	fresh, err := catalog.ReadControl(v.deps.FS, b.ControlPath(), event.Discard)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false
 	}
 	if err != nil {
-		return true, nil //nolint:nilerr // reported when it is checked
+		return true // reported when it is checked
 	}
 	if fresh.ID != b.ID || fresh.ParentID != b.ParentID {
-		return false, nil
+		return false
 	}
 	fresh.Dir = b.Dir
 	*b = *fresh
-	return true, nil
+	return true
 }
 
 // orphanChildren makes the good descendants of a bad backup ORPHAN, oldest
