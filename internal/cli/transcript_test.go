@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/remote/agent"
 	"gsprobackup/internal/remote/sshlink"
@@ -295,18 +297,13 @@ func (w *world) stage(direction string) {
 // readTxtar reads files packed as "-- name --" and their lines.
 func readTxtar(t *testing.T, name string) map[string]string {
 	t.Helper()
-	data, err := os.ReadFile(name)
+	archive, err := txtar.ParseFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := map[string]string{}
-	current := ""
-	for _, line := range strings.SplitAfter(string(data), "\n") {
-		if inner, ok := strings.CutPrefix(line, "-- "); ok && strings.HasSuffix(inner, " --\n") {
-			current = strings.TrimSuffix(inner, " --\n")
-			continue
-		}
-		files[current] += line
+	for _, f := range archive.Files {
+		files[f.Name] = string(f.Data)
 	}
 	return files
 }

@@ -67,7 +67,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return fmt.Errorf("make -dir (it must not exist): %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := b.copyTool(); err != nil {
+	if b.tool, err = b.account.CopyTool(b.tool, b.dir); err != nil {
 		return err
 	}
 	for _, c := range []struct {
@@ -82,19 +82,6 @@ func (b *bench) run(ctx context.Context) (err error) {
 		}
 	}
 	return nil
-}
-
-// copyTool puts the binary where the server's user can run it.
-func (b *bench) copyTool() error {
-	data, err := os.ReadFile(b.tool)
-	if err != nil {
-		return fmt.Errorf("read the tool (run `make build`): %w", err)
-	}
-	b.tool = filepath.Join(b.dir, "gs_probackup")
-	if err := os.WriteFile(b.tool, data, 0o755); err != nil {
-		return fmt.Errorf("copy the tool: %w", err)
-	}
-	return b.account.Own(b.dir)
 }
 
 // withCluster gives run a server in b.source and an empty catalog with the

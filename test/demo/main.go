@@ -72,7 +72,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		show([]string{"rm", "-rf", d.dir})
 		err = errors.Join(err, os.RemoveAll(d.dir))
 	}()
-	if err := d.copyTool(); err != nil {
+	if d.tool, err = d.account.CopyTool(d.tool, d.dir); err != nil {
 		return err
 	}
 
@@ -213,21 +213,6 @@ func compare(want, got map[string]string) error {
 	}
 	fmt.Println("\nThe cluster is back, with the data of the backup's stop point.")
 	return nil
-}
-
-// copyTool puts the binary where the server's user can run it: root's checkout
-// may be closed to that user.
-func (d *demo) copyTool() error {
-	bin := filepath.Join(d.dir, "gs_probackup")
-	data, err := os.ReadFile(d.tool)
-	if err != nil {
-		return fmt.Errorf("read the tool (run `make build`): %w", err)
-	}
-	if err := os.WriteFile(bin, data, 0o755); err != nil {
-		return fmt.Errorf("copy the tool: %w", err)
-	}
-	d.tool = bin
-	return d.account.Own(d.dir)
 }
 
 func (d *demo) gs(ctx context.Context, args ...string) error {

@@ -27,6 +27,20 @@ func (a Account) BuildTool(dir string) (string, error) {
 	return out, errors.Join(os.Chmod(out, 0o755), a.Own(dir))
 }
 
+// CopyTool copies a binary that is built into dir, where the user can run it,
+// and gives its path.
+func (a Account) CopyTool(tool, dir string) (string, error) {
+	data, err := os.ReadFile(tool)
+	if err != nil {
+		return "", fmt.Errorf("read the tool (run `make build`): %w", err)
+	}
+	out := filepath.Join(dir, "gs_probackup")
+	if err := os.WriteFile(out, data, 0o755); err != nil {
+		return "", fmt.Errorf("copy the tool: %w", err)
+	}
+	return out, a.Own(dir)
+}
+
 func moduleRoot() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	gomod := strings.TrimSpace(string(out))

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"gsprobackup/test/golden"
 )
 
@@ -179,16 +181,11 @@ func makeSegments(dir, span string) error {
 // readTxtar reads files packed as "-- name --" and their lines.
 func (w *world) readTxtar(name string) map[string]string {
 	w.t.Helper()
-	data, err := os.ReadFile(name)
+	archive, err := txtar.ParseFile(name)
 	w.must(err)
 	files := map[string]string{}
-	current := ""
-	for _, line := range strings.SplitAfter(string(data), "\n") {
-		if inner, ok := strings.CutPrefix(line, "-- "); ok && strings.HasSuffix(inner, " --\n") {
-			current = strings.TrimSuffix(inner, " --\n")
-			continue
-		}
-		files[current] += line
+	for _, f := range archive.Files {
+		files[f.Name] = string(f.Data)
 	}
 	return files
 }

@@ -18,7 +18,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -76,7 +75,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := b.copyTool(); err != nil {
+	if b.tool, err = b.account.CopyTool(b.tool, b.dir); err != nil {
 		return err
 	}
 	tcp, err := b.plain()
@@ -93,19 +92,6 @@ func (b *bench) run(ctx context.Context) (err error) {
 		}
 	}
 	return nil
-}
-
-// copyTool puts the binary where the server's user can run it.
-func (b *bench) copyTool() error {
-	data, err := os.ReadFile(b.tool)
-	if err != nil {
-		return fmt.Errorf("read the tool (run `make build`): %w", err)
-	}
-	b.tool = filepath.Join(b.dir, "gs_probackup")
-	if err := os.WriteFile(b.tool, data, 0o755); err != nil {
-		return fmt.Errorf("copy the tool: %w", err)
-	}
-	return b.account.Own(b.dir)
 }
 
 // plain is what one TCP stream gets through the line, in Mbit/s.
