@@ -161,6 +161,19 @@ drwx------ database
 	if filepath.Base(first.Dir) != first.ID.String() || first.Status != StatusRunning {
 		t.Errorf("%+v", first)
 	}
+
+	// A second that a merge has freed is not for a backup that builds upon
+	// its result; a directory of another century is in nobody's way.
+	if err := os.RemoveAll(first.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(i.Dir(), "ZZZZZZ"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	third, err := i.NewBackupDir(start.Add(-time.Second), ModePtrack, 0)
+	if err != nil || third.ID != second.ID+1 {
+		t.Fatal(third, err)
+	}
 }
 
 // TestGoldenListing lists the backups of golden 02 and some odd directories.

@@ -121,14 +121,22 @@ func (i *Instance) removeIfThere(name string) error {
 	return nil
 }
 
+// maxSeconds is how far ahead of the clock an ID may be: more often than that
+// nobody starts a backup, or the clock is wrong.
+const maxSeconds = 3600
+
 // NewBackupDir creates the directory of a backup that starts now, with
 // database/ and as many externaldirN, durably, and returns its control data in
 // status RUNNING. When the second is taken, by a failed attempt or by another
-// backup, the next free one is the ID: it must name the directory.
+// backup, the next free one is the ID: it must name the directory. Free are
+// seconds behind the newest backup, see firstID.
 func (i *Instance) NewBackupDir(start time.Time, mode Mode, externalDirs int) (*Backup, error) {
-	const maxSeconds = 3600
 	b := NewBackup(0, mode)
-	for id := ID(start.Unix()); ; id++ {
+	first, err := i.firstID(start)
+	if err != nil {
+		return nil, err
+	}
+	for id := first; ; id++ {
 		b.ID, b.Dir = id, filepath.Join(i.dir, id.String())
 		err := i.fs.Mkdir(b.Dir, dirMode)
 		if err == nil {
@@ -143,6 +151,26 @@ func (i *Instance) NewBackupDir(start time.Time, mode Mode, externalDirs int) (*
 		return nil, errors.Join(err, fsx.RemoveTree(context.Background(), i.fs, b.Dir))
 	}
 	return b, nil
+}
+
+// firstID is the first ID that a backup started now may have: behind all there
+// are, since chains go by the order of the IDs. Those may be ahead of the
+// clock, after several backups in a second of which a merge or a deletion has
+// freed the first, or when the clock was put back a little. One further ahead
+// than maxSeconds does not count.
+func (i *Instance) firstID(start time.Time) (ID, error) {
+	now := ID(start.Unix())
+	entries, err := i.fs.ReadDir(i.dir)
+	if err != nil {
+		return 0, cannotCreate(i.dir, err)
+	}
+	first := now
+	for _, e := range entries {
+		if id := decodeID(e.Name()); e.IsDir() && id >= first && id < now+maxSeconds {
+			first = id + 1
+		}
+	}
+	return first, nil
 }
 
 func (i *Instance) fillBackupDir(b *Backup, externalDirs int) error {

@@ -1,6 +1,7 @@
 package merge_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/catalog/lock"
+	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/fsx/crashfs"
 	"gsprobackup/internal/fsx/faultfs"
 	"gsprobackup/test/golden"
@@ -207,6 +209,14 @@ func (w *world) recover(what string, members []string, noticed bool, want string
 			if !strings.Contains(states, id+" FULL OK") && !strings.Contains(states, id+" PTRACK OK") && !strings.Contains(states, id+" PTRACK MERGING") {
 				w.t.Errorf("%s: %s", what, states)
 			}
+		}
+	}
+	for _, id := range members {
+		// Half a PID may be that of some process that lives: the business of
+		// package lock.
+		file := w.c.BackupDir(id) + "/" + lock.FileName
+		if text, err := fsx.ReadFile(w.fs, file, 64); err == nil && !bytes.HasSuffix(text, []byte("\n")) {
+			w.must(w.fs.Remove(file))
 		}
 	}
 	if !done {

@@ -73,7 +73,7 @@ func Query(ctx context.Context, conn *pgconn.PgConn, sql string, args ...string)
 // first 64 bits of each row's md5. Keys are "database.schema.table". Unlogged
 // tables are left out: a restore empties them rightly.
 func (s *Server) Checksums(ctx context.Context) (map[string]string, error) {
-	dbs, err := s.SQL(ctx, "postgres", "SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
+	dbs, err := s.SQL(ctx, "postgres", "SELECT datname FROM pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1")
 	if err != nil {
 		return nil, err
 	}
