@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/server"
 	"gsprobackup/internal/usererr"
 )
 
@@ -62,21 +63,31 @@ func saysInterrupted(err error) bool {
 	return errors.As(err, &u) && strings.HasPrefix(strings.ToLower(u.Text), "interrupted during")
 }
 
-// leaveBackupMode stops the backup on the server. When the session is gone the
-// server has done so itself.
+// leaveBackupMode stops the backup on the server, over a new connection when
+// the session is gone and the server is still in backup mode.
 func (r *run) leaveBackupMode(ctx context.Context) error {
-	select {
-	case <-r.conn.Done():
-		return nil
-	default:
+	announced := false
+	announce := func() {
+		if !announced {
+			announced = true
+			r.emit(StopAfterFailure{})
+			r.emit(StopWaiting{})
+		}
 	}
-	r.emit(StopAfterFailure{})
-	r.emit(StopWaiting{})
-	if err := r.flavor.AbortBackup(ctx); err != nil {
+	if r.conn.Err() == nil {
+		announce()
+	}
+	err := r.flavor.AbortBackup(ctx)
+	if og, ok := r.flavor.(server.OpenGauss); ok && og.LeftBehind() != nil {
+		err = r.endLeftBehind(ctx, og.LeftBehind(), announce)
+	}
+	if err != nil {
 		return err
 	}
 	r.inBackupMode = false
-	r.emit(StopDone{})
+	if announced {
+		r.emit(StopDone{})
+	}
 	return nil
 }
 

@@ -31,6 +31,10 @@ type OpenGauss interface {
 	NodeName(ctx context.Context) (string, error)
 	// LocalRole is the role in a DSS cluster, such as "Primary".
 	LocalRole(ctx context.Context) (string, error)
+	// LeftBehind tells what a lost session may have left; EndLeftBehind ends
+	// it on another connection.
+	LeftBehind() *LeftBehind
+	EndLeftBehind(ctx context.Context) error
 }
 
 var _ OpenGauss = (*openGauss)(nil)

@@ -44,8 +44,15 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dialer{settings: s, minor: 51, password: s.Password}
-	l, err := d.dial(ctx, target{port: s.port})
+	return (&dialer{settings: s, minor: 51, password: s.Password}).session(ctx)
+}
+
+// Again opens another SQL connection to the same server, without asking for a
+// password that is known.
+func (c *Conn) Again(ctx context.Context) (*Conn, error) { return c.d.session(ctx) }
+
+func (d *dialer) session(ctx context.Context) (*Conn, error) {
+	l, err := d.dial(ctx, target{port: d.port})
 	if err != nil {
 		return nil, err
 	}

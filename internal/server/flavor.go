@@ -119,6 +119,7 @@ const (
 	noBackup   backupState = iota
 	inBackup               // entered, not left
 	maybe                  // a start or stop was cut off
+	ownerless              // on, but of no session: see LeftBehind
 	maxVersion = 18
 	minVersion = 12
 )

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/wal"
@@ -23,7 +20,9 @@ type openGauss struct {
 	state   backupState
 	// exclusive says which form the running backup has.
 	exclusive bool
-	quiet     bool // statements 16 and 17 have been sent
+	label     string      // of the backup started last
+	left      *LeftBehind // set when the session ends in backup mode
+	quiet     bool        // statements 16 and 17 have been sent
 }
 
 // The start and stop statements of both forms (spec/server.md §2.1 #8, §2.2).
@@ -34,7 +33,6 @@ const (
 		" current_timestamp(0)::timestamptz, pg_catalog.pg_stop_backup() as lsn"
 	gaussStopShared = "SELECT pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())," +
 		" current_timestamp(0)::timestamptz, lsn, labelfile, spcmapfile FROM pg_catalog.pg_stop_backup(false)"
-	gaussClearStale = "SELECT pg_catalog.pg_stop_backup()"
 )
 
 func (g *openGauss) Family() pgdata.Family { return pgdata.OpenGauss }
@@ -86,39 +84,35 @@ func (g *openGauss) StartBackup(ctx context.Context, o StartOptions) (wal.LSN, e
 	if g.state != noBackup {
 		return 0, errors.New("start backup: a backup runs already in this session")
 	}
-	g.exclusive = !o.InRecovery
+	g.exclusive, g.label, g.left = !o.InRecovery, o.Label, nil
 	sql := gaussStartExclusive
 	if o.InRecovery {
 		sql = gaussStartShared
 	}
 	lsn, err := g.start(ctx, sql, o)
-	if g.exclusive && staleMap(err) {
-		// The lost session's tablespace_map is left behind and this attempt has
-		// turned backup mode on without an owner: one stop clears both.
-		if err := g.c.Exec(ctx, gaussClearStale); err != nil {
-			return 0, err
-		}
-		g.c.d.Events.Emit(StaleTablespaceMap{})
-		lsn, err = g.start(ctx, sql, o)
+	if g.state != ownerless {
+		return lsn, err
 	}
-	return lsn, err
+	// The lost session's tablespace_map is left behind and this attempt has
+	// turned backup mode on without an owner: one stop clears both.
+	if err := g.stopOwnerless(ctx); err != nil {
+		return 0, err
+	}
+	g.c.d.Events.Emit(StaleTablespaceMap{})
+	return g.start(ctx, sql, o)
 }
 
 func (g *openGauss) start(ctx context.Context, sql string, o StartOptions) (wal.LSN, error) {
 	lsn, err := queryLSN(ctx, g.c, sql, o.Label, fmt.Sprint(o.Fast))
 	if err != nil {
 		g.state = g.c.afterCut(noBackup, err)
+		if g.exclusive && staleMap(err) {
+			g.state = ownerless
+		}
 		return 0, err
 	}
 	g.state = inBackup
 	return lsn, nil
-}
-
-// staleMap recognizes the hint of spec/server.md §2.2. A backup that really
-// runs has another hint, so it cannot be hit.
-func staleMap(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && strings.Contains(pg.Hint, `remove file "tablespace_map" and try again`)
 }
 
 // hush sends statements 16 and 17, which C sends once, after copying.
@@ -165,19 +159,23 @@ func (g *openGauss) StopBackup(ctx context.Context) (*StopResult, error) {
 func (g *openGauss) InBackup() bool { return g.state != noBackup }
 
 func (g *openGauss) AbortBackup(ctx context.Context) error {
+	var err error
 	switch {
 	case g.state == noBackup:
 		return nil
-	case g.c.Err() != nil: // the server has dropped it with the session
-		g.state = noBackup
-		return nil //nolint:nilerr // a lost session is what ends the backup
+	case g.c.Err() != nil: // nothing can be sent any more
 	case g.state == maybe:
 		// A stop sent now could hit an exclusive backup of somebody else; the
 		// end of the session hits only our own.
-		g.state = noBackup
-		return g.c.Close(ctx)
+		err = g.c.Close(ctx)
+	case g.state == ownerless:
+		err = g.stopOwnerless(ctx)
+	default:
+		_, err = g.StopBackup(ctx)
 	}
-	_, err := g.StopBackup(ctx)
+	if g.c.Err() != nil {
+		g.leave()
+	}
 	return err
 }
 

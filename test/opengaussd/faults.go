@@ -22,6 +22,9 @@ type Fault struct {
 	Hold <-chan struct{} // wait until closed, canceled or the server ends
 	Err  *Error          // answered
 	Drop bool            // the connection is cut without an answer
+	Lose bool            // the same, but the statement runs
+	// After is called when the statement of a fault with Lose has run.
+	After func() error
 }
 
 // StreamFault ends or stalls the WAL stream when it has come to At.
@@ -42,6 +45,19 @@ type faults struct {
 }
 
 var errDropped = errors.New("connection dropped on demand")
+
+// lostAnswer says that the statement shall run and the connection be cut then.
+type lostAnswer struct{ after func() error }
+
+func (lostAnswer) Error() string { return "answer lost on demand" }
+
+// end is what becomes of the session.
+func (l lostAnswer) end() error {
+	if l.after == nil {
+		return l
+	}
+	return errors.Join(l, l.after())
+}
 
 // Inject adds a fault. It is safe to call at any time.
 func (s *Server) Inject(f Fault) {
@@ -150,6 +166,8 @@ func (f *faults) statement(ctx context.Context, sql string) error {
 	switch {
 	case x.Drop:
 		return errDropped
+	case x.Lose:
+		return lostAnswer{x.After}
 	case x.Err != nil:
 		return x.Err
 	}

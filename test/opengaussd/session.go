@@ -243,10 +243,16 @@ func (ses *session) execute(p prepared, simple bool) error {
 	}
 	defer ses.end()
 	ses.running = p.sql
-	if err := ses.srv.faults.statement(ctx, p.sql); err != nil {
+	err = ses.srv.faults.statement(ctx, p.sql)
+	var lost lostAnswer
+	cut := errors.As(err, &lost)
+	if err != nil && !cut {
 		return cause(ctx, err)
 	}
 	rows, err := r.run(ctx, ses, p.args)
+	if cut {
+		return lost.end()
+	}
 	if err != nil {
 		return cause(ctx, err)
 	}
