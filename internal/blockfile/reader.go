@@ -204,7 +204,7 @@ func (r *Reader) fill(want int) error {
 // set.
 func ReadFrames(src io.ReaderAt, headers []Header, total int64, lo, hi int, run *Run) error {
 	run.Reset()
-	return appendFrames(src, headers, total, lo, hi, run)
+	return AppendFrames(src, headers, total, lo, hi, run)
 }
 
 // ReadPicked is ReadFrames for the frames with the given ascending indexes;
@@ -216,7 +216,7 @@ func ReadPicked(src io.ReaderAt, headers []Header, total int64, picked []int, ru
 		for i+n < len(picked) && picked[i+n] == picked[i]+n {
 			n++
 		}
-		if err := appendFrames(src, headers, total, picked[i], picked[i]+n, run); err != nil {
+		if err := AppendFrames(src, headers, total, picked[i], picked[i]+n, run); err != nil {
 			return err
 		}
 		i += n
@@ -224,8 +224,8 @@ func ReadPicked(src io.ReaderAt, headers []Header, total int64, picked []int, ru
 	return nil
 }
 
-// appendFrames adds frames lo..hi-1 to run.
-func appendFrames(src io.ReaderAt, headers []Header, total int64, lo, hi int, run *Run) error {
+// AppendFrames is ReadFrames that adds to what is in run.
+func AppendFrames(src io.ReaderAt, headers []Header, total int64, lo, hi int, run *Run) error {
 	if lo < 0 || hi > len(headers) || lo >= hi {
 		return fmt.Errorf("read stored pages: range %d..%d of %d", lo, hi, len(headers))
 	}

@@ -29,9 +29,6 @@ import (
 // hint bits may be set without a new LSN, and a cluster that was restored and
 // went on without a new timeline has other pages with the same positions.
 
-// overBlocks is the number of blocks a worker takes at a time.
-const overBlocks = 2048
-
 // verdict is what is known of a page.
 type verdict int
 
@@ -44,11 +41,8 @@ const (
 // over plans f as a file that is there already, and cuts what is too much.
 func (k *worker) over(ctx context.Context, f *pageFile, here present) error {
 	f.old = true
-	blocks := f.blockCount()
-	for lo := 0; lo < int(blocks); lo += overBlocks {
-		f.pieces = append(f.pieces, pagePiece{lo: lo, hi: min(lo+overBlocks, int(blocks))})
-	}
-	end := min(int64(blocks), here.size/blockSize) * blockSize // whole blocks that may stay
+	f.cut()
+	end := min(int64(f.blockCount()), here.size/blockSize) * blockSize // whole blocks that may stay
 	if here.size == end {
 		return k.fixMode(ctx, f.entry, here)
 	}
@@ -183,7 +177,7 @@ func (k *worker) writePicked(ctx context.Context, f *pageFile, s *pageSource, fr
 		if err := s.readPicked(chunk, &k.run); err != nil {
 			return written, err
 		}
-		if err := f.writeRun(ctx, s, k.pages, &k.run); err != nil {
+		if err := f.writeRun(ctx, s.path, s.alg, k.pages, &k.run); err != nil {
 			return written, err
 		}
 		written += int64(len(chunk)) * blockSize
@@ -199,7 +193,7 @@ func (k *worker) blank(ctx context.Context, f *pageFile, from uint32, missing []
 			return nil
 		}
 		written += int64(len(k.run.Headers)) * blockSize
-		err := f.writeRun(ctx, &pageSource{alg: compress.None, path: "(zero pages)"}, k.pages, &k.run)
+		err := f.writeRun(ctx, "(zero pages)", compress.None, k.pages, &k.run)
 		k.run.Reset()
 		return err
 	}

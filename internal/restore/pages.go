@@ -52,14 +52,13 @@ type pageSource struct {
 	checksums bool
 }
 
-// pagePiece is a range of frames of one source for one worker to write; of an
-// old file, a range of blocks.
-type pagePiece struct{ source, lo, hi int }
+// pagePiece is a range of blocks for one worker to write.
+type pagePiece struct{ lo, hi uint32 }
 
-// pieceBytes is how much of a stored file a worker takes at a time.
-const pieceBytes = 16 << 20
+// pieceBlocks is the number of blocks a worker takes at a time.
+const pieceBlocks = 2048
 
-// readRun is the size of one read.
+// readRun is the size of one read of a stored file, in bytes.
 const readRun = 1 << 20
 
 // planPages finds the sources of a data file, newest first, and who owns which
@@ -167,22 +166,11 @@ func (f *pageFile) wants(source int, block uint32) bool {
 	return int(block) < len(f.owner) && f.owner[block] == uint16(source)
 }
 
-// cut divides the wanted frames into pieces.
+// cut divides the blocks into pieces.
 func (f *pageFile) cut() {
-	for i, s := range f.sources {
-		for lo := 0; lo < len(s.headers); {
-			if !f.wants(i, s.headers[lo].Block) {
-				lo++
-				continue
-			}
-			end := int64(s.headers[lo].Pos) + pieceBytes
-			hi := lo + 1
-			for hi < len(s.headers) && f.wants(i, s.headers[hi].Block) && blockfile.EndOf(s.headers, hi, s.total) <= end {
-				hi++
-			}
-			f.pieces = append(f.pieces, pagePiece{i, lo, hi})
-			lo = hi
-		}
+	blocks := f.blockCount()
+	for lo := uint32(0); lo < blocks; lo += pieceBlocks {
+		f.pieces = append(f.pieces, pagePiece{lo, min(lo+pieceBlocks, blocks)})
 	}
 }
 
@@ -196,34 +184,11 @@ func (f *pageFile) close() error {
 	return errors.Join(errs...)
 }
 
-// writePiece writes one piece through a worker's page writer and returns the
-// number of bytes written.
-func (f *pageFile) writePiece(ctx context.Context, p pagePiece, out remote.Writer, run *blockfile.Run) (int64, error) {
-	s := &f.sources[p.source]
-	written := int64(0)
-	for lo := p.lo; lo < p.hi; {
-		end := int64(s.headers[lo].Pos) + readRun
-		hi := lo + 1
-		for hi < p.hi && blockfile.EndOf(s.headers, hi, s.total) <= end {
-			hi++
-		}
-		if err := blockfile.ReadFrames(s.file, s.headers, s.total, lo, hi, run); err != nil {
-			return written, fmt.Errorf("read backup file %s: %w", s.path, err)
-		}
-		if err := f.writeRun(ctx, s, out, run); err != nil {
-			return written, err
-		}
-		written += int64(hi-lo) * blockfile.PageSize
-		lo = hi
-	}
-	return written, nil
-}
-
-// writeRun writes frames of a source.
-func (f *pageFile) writeRun(ctx context.Context, s *pageSource, out remote.Writer, run *blockfile.Run) error {
-	req := remote.WriteRequest{Path: f.target, Frames: run.Frames, Headers: run.Headers, Alg: s.alg, Settle: f.settle}
+// writeRun writes frames packed with alg; from tells where they are stored.
+func (f *pageFile) writeRun(ctx context.Context, from string, alg compress.Algorithm, out remote.Writer, run *blockfile.Run) error {
+	req := remote.WriteRequest{Path: f.target, Frames: run.Frames, Headers: run.Headers, Alg: alg, Settle: f.settle}
 	if err := out.WriteRun(ctx, &req); err != nil {
-		return fmt.Errorf("restore file %s from %s: %w", f.target, s.path, err)
+		return fmt.Errorf("restore file %s from %s: %w", f.target, from, err)
 	}
 	return nil
 }

@@ -85,13 +85,25 @@ func plan(t failer, chain []*generation) (string, error) {
 	defer f.close()
 	f.cut()
 	owners := strings.Repeat(".", 20)
+	var g gatherer
 	for _, p := range f.pieces {
-		for _, h := range f.sources[p.source].headers[p.lo:p.hi] {
-			letter := f.sources[p.source].path[1:2]
-			if owners[h.Block] != '.' {
-				t.Fatal("block", h.Block, "is written twice")
+		g.start(f, p.lo)
+		for block := p.lo; block < p.hi; {
+			if block, err = g.fill(f, block, p.hi); err != nil {
+				return "", err
 			}
-			owners = owners[:h.Block] + letter + owners[h.Block+1:]
+			for _, h := range g.run.Headers {
+				letter := "?"
+				for i, s := range f.sources {
+					if f.wants(i, h.Block) && g.used[i] {
+						letter = s.path[1:2]
+					}
+				}
+				if owners[h.Block] != '.' {
+					t.Fatal("block", h.Block, "is written twice")
+				}
+				owners = owners[:h.Block] + letter + owners[h.Block+1:]
+			}
 		}
 	}
 	return strings.TrimRight(owners, "."), nil

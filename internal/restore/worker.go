@@ -18,6 +18,7 @@ type worker struct {
 	reader remote.Reader // of what is there; nil in a restore from nothing
 	buf    []byte
 	run    blockfile.Run
+	gather gatherer
 	sums   remote.PageSums
 	codecs compress.Set
 }
@@ -176,9 +177,9 @@ func (k *worker) piece(ctx context.Context, f *pageFile, p pagePiece) error {
 	var n int64
 	var err error
 	if f.old {
-		n, err = k.overPiece(ctx, f, uint32(p.lo), uint32(p.hi))
+		n, err = k.overPiece(ctx, f, p.lo, p.hi)
 	} else {
-		n, err = f.writePiece(ctx, p, k.pages, &k.run)
+		n, err = f.writePiece(ctx, p, k.pages, &k.gather)
 	}
 	k.written.Add(n)
 	return err
