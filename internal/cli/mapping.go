@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"path"
 	"strings"
 
+	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/restore"
 	"gsprobackup/internal/usererr"
 )
@@ -64,4 +66,31 @@ func parseMapping(kind, value string) (mapping, error) {
 	// Mappings are compared with paths of the catalog, which are clean.
 	m.Old, m.New = path.Clean(m.Old), path.Clean(m.New)
 	return m, nil
+}
+
+// maySpareExternals tells whether -T may stand without --external-mapping: in
+// a restore of a backup that has its tablespaces' content, as ours do and C's
+// do not (spec/cli.md §2 step 4). Nothing was checked yet, and what is wrong
+// with catalog, ID or target is not said here.
+func (s *session) maySpareExternals(ctx context.Context, rules commandRules, r *request) bool {
+	root, ok := s.catalogPath(r)
+	if rules.name != "restore" || r.Help || !ok || !strings.HasPrefix(root, "/") {
+		return false
+	}
+	quiet := catalog.Open(s.env.FS, root, catalog.Options{Location: s.env.Location})
+	instance, err := quiet.Instance(r.Instance)
+	if err != nil {
+		return false
+	}
+	opts := restore.Options{Instance: instance, Tablespaces: r.TablespaceMap, Force: r.Force, NoValidate: r.NoValidate}
+	if r.BackupID != "" {
+		if opts.BackupID, err = catalog.ParseID(r.BackupID); err != nil {
+			return false
+		}
+	}
+	// A target that cannot be read is refused in its turn, and chooses nothing.
+	if t, err := s.parseTarget(r.options.Target); err == nil && t.Check() == nil {
+		opts.Target = t
+	}
+	return restore.SavesTablespaces(ctx, restore.Deps{FS: s.env.FS}, opts)
 }

@@ -61,7 +61,7 @@ type request struct {
 // command makes the run function of a sub-command: prepare, then work.
 func (s *session) command(rules commandRules, work func(context.Context, *request) error) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
-		r, err := s.prepare(rules, args)
+		r, err := s.prepare(ctx, rules, args)
 		if err != nil {
 			return err
 		}
@@ -75,9 +75,9 @@ func (s *session) command(rules commandRules, work func(context.Context, *reques
 }
 
 // prepare performs steps 2 to 17.
-func (s *session) prepare(rules commandRules, args []string) (*request, error) {
+func (s *session) prepare(ctx context.Context, rules commandRules, args []string) (*request, error) {
 	r := &request{options: &s.opts, Config: catalog.NewConfig()}
-	if err := s.readCommandLine(rules, r, args); err != nil {
+	if err := s.readCommandLine(ctx, rules, r, args); err != nil {
 		return nil, err
 	}
 	if err := s.startMetrics(rules, r); err != nil {
@@ -107,7 +107,7 @@ func (s *session) prepare(rules commandRules, args []string) (*request, error) {
 }
 
 // readCommandLine is steps 2 to 5.
-func (s *session) readCommandLine(rules commandRules, r *request, args []string) error {
+func (s *session) readCommandLine(ctx context.Context, rules commandRules, r *request, args []string) error {
 	const firstWord = 2 // program and sub-command come before
 	_, posix := s.env.LookupEnv("POSIXLY_CORRECT")
 	secrets, err := parseOptions(s.args[0], args, posix, s.profile, r.options, r.Config)
@@ -124,8 +124,7 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 	if r.given["password"] && r.NoPassword {
 		return usererr.New("You cannot specify --password and --no-password options together")
 	}
-	// Restore knows whether the backup has the tablespaces, so it asks itself.
-	if (rules.name != "restore" || r.Help) && len(r.TablespaceMap) > 0 && len(r.ExternalMap) == 0 {
+	if len(r.TablespaceMap) > 0 && len(r.ExternalMap) == 0 && !s.maySpareExternals(ctx, rules, r) {
 		return usererr.New("If specify --tablespace-mapping option, you must specify --external-mapping option together")
 	}
 	if r.Help {
@@ -137,16 +136,22 @@ func (s *session) readCommandLine(rules commandRules, r *request, args []string)
 	return nil
 }
 
+// catalogPath is where the catalog shall be, if anything says so.
+func (s *session) catalogPath(r *request) (string, bool) {
+	path, ok := r.BackupPath, true
+	if path == "" {
+		path, ok = s.env.LookupEnv("BACKUP_PATH")
+	}
+	return canonicalPath(path), ok
+}
+
 // findCatalog is steps 6 to 8.
 func (s *session) findCatalog(rules commandRules, r *request) error {
-	path := r.BackupPath
-	if path == "" {
-		var ok bool
-		if path, ok = s.env.LookupEnv("BACKUP_PATH"); !ok {
-			return usererr.New("required parameter not specified: BACKUP_PATH (-B, --backup-path)")
-		}
+	path, ok := s.catalogPath(r)
+	if !ok {
+		return usererr.New("required parameter not specified: BACKUP_PATH (-B, --backup-path)")
 	}
-	r.Catalog = canonicalPath(path)
+	r.Catalog = path
 	if !strings.HasPrefix(r.Catalog, "/") {
 		return usererr.New("-B, --backup-path must be an absolute path")
 	}

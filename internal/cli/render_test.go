@@ -216,7 +216,7 @@ func TestProgressLines(t *testing.T) {
 	if err := s.useProfile("6.0"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.prepare(commandRules{name: "show", takesID: true}, strings.Fields(w.real("-B /home/omm/b --instance=n1 --progress --log-level-file=info")))
+	_, err := s.prepare(t.Context(), commandRules{name: "show", takesID: true}, strings.Fields(w.real("-B /home/omm/b --instance=n1 --progress --log-level-file=info")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,10 @@ import (
 	"strings"
 
 	"gsprobackup/internal/catalog"
-	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/remote"
 	"gsprobackup/internal/usererr"
-	"gsprobackup/internal/validate"
 )
 
 // tablespace is one link of pg_tblspc and the directory it will point to.
@@ -221,75 +219,4 @@ func (r *run) checkEmpty(ctx context.Context, dir, text string) error {
 		return usererr.New(text, dir)
 	}
 	return err
-}
-
-// checkUnsavedTablespaces keeps a rule of the C tool for the backups it makes
-// sense for: without the content of a tablespace in the backup (the C tool
-// never saves it), -T needs an --external-mapping that brings the files.
-func (r *run) checkUnsavedTablespaces(ctx context.Context) error {
-	if len(r.opts.Tablespaces) == 0 || len(r.opts.Externals) > 0 {
-		return nil
-	}
-	backups, err := r.opts.Instance.Backups(ctx)
-	if err != nil {
-		return err
-	}
-	r.backups = backups
-	b, err := r.pick(ctx, false)
-	if err != nil {
-		return nil //nolint:nilerr // choose reports it
-	}
-	if r.layout, err = validate.LayoutOf(b); err != nil {
-		return nil //nolint:nilerr // what needs it reports it
-	}
-	list, missing, err := r.readTablespaceMap(b)
-	if err != nil || missing {
-		return nil //nolint:nilerr // what needs it reports it
-	}
-	saved, err := r.savedTablespaces(b)
-	if err != nil {
-		return nil //nolint:nilerr // what needs it reports it
-	}
-	for _, t := range list {
-		if mapped(r.opts.Tablespaces, t.Path) != t.Path && !saved[t.Oid] {
-			return usererr.New("If specify --tablespace-mapping option, you must specify --external-mapping option together")
-		}
-	}
-	return nil
-}
-
-// savedTablespaces finds the tablespaces with content in a backup.
-func (r *run) savedTablespaces(b *catalog.Backup) (map[uint32]bool, error) {
-	f, err := r.deps.FS.Open(b.ContentPath())
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // read only
-	entries, _, err := contentlist.ReadAll(f, 0)
-	if err != nil {
-		return nil, err
-	}
-	saved := map[uint32]bool{}
-	for i := range entries {
-		if oid, _, ok := tablespaceVersion(&entries[i]); ok {
-			saved[oid] = true
-		}
-	}
-	return saved, nil
-}
-
-// tablespaceVersion tells in which tablespace a listed name lies, and in which
-// directory of it, the cluster's own.
-func tablespaceVersion(e *contentlist.Entry) (oid uint32, version string, ok bool) {
-	rest, ok := strings.CutPrefix(e.Path, tablespaceDir+"/")
-	if !ok || e.ExternalDir != 0 {
-		return 0, "", false
-	}
-	number, rest, ok := strings.Cut(rest, "/")
-	n, err := strconv.ParseUint(number, 10, 32)
-	if !ok || err != nil {
-		return 0, "", false
-	}
-	version, _, _ = strings.Cut(rest, "/")
-	return uint32(n), version, true
 }

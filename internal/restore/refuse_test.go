@@ -70,11 +70,6 @@ func TestRefusals(t *testing.T) {
 			want:   "The '--recovery-target-inclusive' option can be applied only when either of '--recovery-target-time', '--recovery-target-xid' or '--recovery-target-lsn' options is specified",
 		},
 		{
-			name: "-T without --external-mapping", catalog: golden.Zlib, id: "TOWA57",
-			prepare: func(w *world) { w.target.Externals = nil },
-			want:    "If specify --tablespace-mapping option, you must specify --external-mapping option together",
-		},
-		{
 			name: "-T of no tablespace", catalog: golden.Zlib, id: "TOWA57",
 			prepare: func(w *world) { w.target.Tablespaces["/home/omm/nots"] = "/home/omm/x" },
 			want:    `--tablespace-mapping option's old directory doesn't have an entry in tablespace_map file: "/home/omm/nots"`,

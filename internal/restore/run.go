@@ -109,9 +109,6 @@ func (r *run) decideAll(ctx context.Context) error {
 	if err := r.lookAtTarget(ctx); err != nil {
 		return err
 	}
-	if err := r.checkUnsavedTablespaces(ctx); err != nil {
-		return err
-	}
 	r.emit(Began{})
 	if err := r.choose(ctx); err != nil {
 		return err

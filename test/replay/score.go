@@ -17,6 +17,7 @@ import (
 //	                   on purpose ours prints TEXT for what matches in the
 //	                   recorded "stdout", "stderr" or "exit"; the reason is
 //	                   the comment above
+//	as NUMBER          ours does what the recorded command of that number did
 //	without WHICH REGEXP
 //	                   what matches in ours does not count
 //	each VERB WORDS…   a direction, followed before each of the tool's commands
@@ -32,6 +33,7 @@ type rule struct {
 	verb     string
 	words    []string
 	re       *regexp.Regexp // of ours
+	as       int
 	used     bool
 }
 
@@ -96,6 +98,12 @@ func (s *Score) add(line string) error {
 		if r.re, err = regexp.Compile("(?m)" + words[1]); err != nil {
 			return err
 		}
+	case "as":
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return err
+		}
+		r.as = n
 	case "each":
 		words, err := shellWords(text)
 		if err != nil {
@@ -146,6 +154,15 @@ func (s *Score) Skipped(n int) string {
 
 // Exact tells whether a command is compared without substitutions.
 func (s *Score) Exact(n int) bool { return s.find(n, "exact") != nil }
+
+// As is the number of the command whose record is to be compared with.
+func (s *Score) As(n int) int {
+	if r := s.find(n, "as"); r != nil {
+		r.used = true
+		return r.as
+	}
+	return n
+}
 
 // Expect is what ours must print where C printed want.
 func (s *Score) Expect(n int, want plain) plain { return s.edit("ours", n, want) }
