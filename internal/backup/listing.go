@@ -92,7 +92,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 	layout := r.layout
 	forks := pgdata.NewInitForks(layout)
 	var w walkState
-	req := remote.ListRequest{Root: r.opts.PGData, FollowLinks: true, Prune: []string{"pg_xlog", "pg_stat_tmp", "pg_notify"}}
+	req := remote.ListRequest{Root: r.opts.PGData, FollowLinks: true, PruneHidden: true, Prune: []string{"pg_xlog", "pg_stat_tmp", "pg_notify"}}
 	err := r.deps.Host.List(ctx, req, func(fi remote.FileInfo) error {
 		if w.inSkipped(fi.Path) {
 			return nil
@@ -141,7 +141,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 // hidden names are left out (spec/formats.md §8.5).
 func (r *run) listExternal(ctx context.Context, l *listing, n int, root string) error {
 	var w walkState
-	err := r.deps.Host.List(ctx, remote.ListRequest{Root: root, FollowLinks: true}, func(fi remote.FileInfo) error {
+	err := r.deps.Host.List(ctx, remote.ListRequest{Root: root, FollowLinks: true, PruneHidden: true}, func(fi remote.FileInfo) error {
 		full := path.Join(root, fi.Path)
 		switch {
 		case w.inSkipped(fi.Path):

@@ -171,6 +171,8 @@ type ListRequest struct {
 	// Prune are directories, relative to Root, that are listed without
 	// their content.
 	Prune []string
+	// PruneHidden does so for each directory whose name starts with a dot.
+	PruneHidden bool
 }
 
 // Kind is the kind of a directory entry.

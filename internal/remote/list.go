@@ -8,18 +8,23 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/usererr"
 )
 
 func (h *local) List(ctx context.Context, req ListRequest, fn func(FileInfo) error) error {
-	w := walker{ctx: ctx, fs: h.fs, root: req.Root, follow: req.FollowLinks, fn: fn, prune: make(map[string]bool, len(req.Prune))}
+	w := walker{
+		ctx: ctx, fs: h.fs, root: req.Root, follow: req.FollowLinks, fn: fn,
+		prune: make(map[string]bool, len(req.Prune)), pruneHidden: req.PruneHidden,
+	}
 	for _, p := range req.Prune {
 		w.prune[path.Clean(p)] = true
 	}
 	fi, err := h.fs.Stat(req.Root)
 	if err != nil {
-		return fmt.Errorf("list directory: %w", err)
+		return cannotStat(req.Root, err)
 	}
 	return w.dir("", fi)
 }
@@ -31,7 +36,9 @@ type walker struct {
 	root   string
 	follow bool
 	prune  map[string]bool
-	fn     func(FileInfo) error
+	// pruneHidden: directories with a hidden name are not opened
+	pruneHidden bool
+	fn          func(FileInfo) error
 	// above are the directories on the way to the current one: a link back
 	// to one of them would never end.
 	above []fs.FileInfo
@@ -54,7 +61,8 @@ func (w *walker) dir(rel string, self fs.FileInfo) error {
 		if rel != "" && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return fmt.Errorf("list directory: %w", err)
+		return usererr.Wrap(err, `Cannot open directory "%s": %s`, w.abs(rel), usererr.SystemText(err)).
+			WithHint("whoever reads the data directory must be able to read all of it: change owner or mode of this directory, or move it elsewhere")
 	}
 	for _, e := range entries {
 		if err := context.Cause(w.ctx); err != nil {
@@ -73,15 +81,20 @@ func (w *walker) entry(rel string, typ fs.FileMode) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("list directory: %w", err)
+		return cannotStat(w.abs(rel), err)
 	}
 	if err := w.fn(info); err != nil {
 		return err
 	}
-	if info.Kind != KindDir || w.prune[rel] {
+	if info.Kind != KindDir || w.prune[rel] || w.pruneHidden && strings.HasPrefix(path.Base(rel), ".") {
 		return nil
 	}
 	return w.dir(rel, fi)
+}
+
+// cannotStat has the C tool's words for a name that cannot be looked at.
+func cannotStat(name string, err error) error {
+	return usererr.Wrap(err, `Cannot stat file "%s": %s`, name, usererr.SystemText(err))
 }
 
 func (w *walker) describe(rel string, typ fs.FileMode) (FileInfo, fs.FileInfo, error) {

@@ -113,6 +113,7 @@ func (m *listMessage) fields(c *codec) {
 	c.text(&m.Root)
 	c.bool(&m.FollowLinks)
 	c.texts(&m.Prune)
+	c.bool(&m.PruneHidden) // revision 2
 }
 
 type infoMessage struct{ remote.FileInfo }
