@@ -68,6 +68,9 @@ type Backup struct {
 	// NoControl marks an unreadable one that has no control file at all: what
 	// a killed backup or delete leaves, or a directory that is no backup.
 	NoControl bool
+	// Leaving marks one whose deletion was begun on a full disk, see
+	// DeletingName. Its status reads as DELETING.
+	Leaving bool
 }
 
 // NewBackup returns the control data of a backup that starts at id's second.
@@ -101,6 +104,11 @@ const (
 	ExternalName    = "external_directories"
 	DatabaseMapName = "database_map"
 	ConfigName      = "pg_probackup.conf"
+	// DeletingName is what backup.control is renamed to when the backup is
+	// deleted and the disk has no room for one that says DELETING. Without a
+	// control file no tool takes the backup for a good one, and this name tells
+	// the remains of a deletion from a backup that is just being begun.
+	DeletingName = ControlName + ".deleting"
 )
 
 // ControlPath is the path of backup.control.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"gsprobackup/internal/catalog/lock"
 	"gsprobackup/internal/fsx"
@@ -54,19 +53,42 @@ func (i *Instance) DeleteBackup(ctx context.Context, b *Backup) error {
 }
 
 // MarkDeleting sets a backup's status to DELETING, durably, if it is not that.
-// From then on no tool takes it for a good one.
+// From then on no tool takes it for a good one. On a full disk the control file
+// gets the name that says so instead.
 func (i *Instance) MarkDeleting(b *Backup) error {
 	if b.Unreadable || b.Mode == ModeInvalid || b.Status == StatusDeleting {
 		return nil
 	}
-	if err := i.SetStatus(b, StatusDeleting); err != nil {
+	err := i.SetStatus(b, StatusDeleting)
+	if errors.Is(err, syscall.ENOSPC) {
+		err = i.setAside(b, err)
+	}
+	if err != nil {
 		return fmt.Errorf("mark backup %s as being deleted: %w", b.ID, err)
 	}
 	return nil
 }
 
-// disown removes the control file first: on a full disk there is no room for
-// one that says DELETING, and a good one must not outlive the files.
+// setAside renames the control file, which needs no room. full is the error of
+// the usual way.
+func (i *Instance) setAside(b *Backup, full error) (err error) {
+	release, err := lock.Turn(i.fs, b.DatabaseDir())
+	if err != nil {
+		return errors.Join(full, err)
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	if err := i.fs.Rename(b.ControlPath(), filepath.Join(b.Dir, DeletingName)); err != nil {
+		return errors.Join(full, err)
+	}
+	if err := i.fs.SyncDir(b.Dir); err != nil {
+		return err
+	}
+	b.Status, b.Leaving = StatusDeleting, true
+	return nil
+}
+
+// disown removes the control file first. That is for a full disk whose file
+// system does not even rename: a good control file must not outlive the files.
 func (i *Instance) disown(b *Backup) error {
 	if err := i.removeIfThere(b.ControlPath()); err != nil {
 		return fmt.Errorf("delete backup %s: %w", b.ID, err)
@@ -125,40 +147,6 @@ func listTree(ctx context.Context, fsys fsx.FS, dir string, names []string) ([]s
 	return names, nil
 }
 
-// remnantAge keeps SweepRemnants away from a directory that a backup has made
-// a moment ago and is about to fill.
-const remnantAge = time.Minute
-
-// SweepRemnants removes what a delete leaves that is killed at its very last
-// step: an empty directory, which nothing links to the rest of its chain any
-// more. It returns the list without them.
-func (i *Instance) SweepRemnants(list List, now time.Time) (List, error) {
-	var rest List
-	swept := false
-	for _, b := range list {
-		if !b.NoControl || now.Sub(b.StartTime()) < remnantAge || filepath.Base(b.Dir) != b.ID.String() {
-			rest = append(rest, b)
-			continue
-		}
-		err := i.fs.Remove(b.Dir)
-		switch {
-		case errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
-			rest = append(rest, b)
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("delete what is left of backup %s: %w", b.ID, err)
-		default:
-			swept = true
-		}
-	}
-	if !swept {
-		return rest, nil
-	}
-	if err := i.fs.SyncDir(i.dir); err != nil {
-		return nil, fmt.Errorf("delete what is left of backups: %w", err)
-	}
-	return rest, nil
-}
-
 // ForeignFile looks into a backup's directory for a name that no backup has
 // and returns one, or "". A directory without control file may be anything;
 // the C tool takes it for a backup and removes it (spec/cli.md §13 row 8).
@@ -170,7 +158,7 @@ func (i *Instance) ForeignFile(b *Backup) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("list directory of backup %s: %w", b.ID, err)
 	}
-	own := []string{ControlName, ContentName, HeaderMapName, DatabaseName, DSSDataName, ExternalName, DatabaseMapName,
+	own := []string{ControlName, DeletingName, ContentName, HeaderMapName, DatabaseName, DSSDataName, ExternalName, DatabaseMapName,
 		lock.FileName, lock.SharedFileName}
 	for _, e := range entries {
 		name := e.Name()

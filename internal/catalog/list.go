@@ -67,6 +67,12 @@ func (i *Instance) readBackup(dirName string) *Backup {
 	path := filepath.Join(dir, ControlName)
 	id := decodeID(dirName)
 	b, err := ReadControl(i.fs, path, i.sink)
+	if errors.Is(err, fs.ErrNotExist) {
+		if left, lerr := ReadControl(i.fs, filepath.Join(dir, DeletingName), i.sink); lerr == nil {
+			b, err = left, nil
+			b.Status, b.Leaving = StatusDeleting, true
+		}
+	}
 	if err != nil {
 		i.sink.Emit(ControlUnreadable{Path: path, Text: err.Error()})
 		return &Backup{ID: id, Dir: dir, Unreadable: true, NoControl: errors.Is(err, fs.ErrNotExist), DataBytes: unknownBytes, WALBytes: unknownBytes,

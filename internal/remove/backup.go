@@ -37,6 +37,11 @@ func Backup(ctx context.Context, deps Deps, opts Options) (err error) {
 		}
 	}
 	chosen := choose(all, opts.ID)
+	if !opts.DryRun {
+		if all, err = deps.Instance.FinishDeletions(ctx, all, chosen); err != nil {
+			return err
+		}
+	}
 	if len(chosen) == 0 {
 		return usererr.New("Failed to find backup %s, cannot delete", opts.ID)
 	}

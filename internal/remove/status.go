@@ -33,6 +33,11 @@ func Status(ctx context.Context, deps Deps, opts StatusOptions) error {
 	}
 	deps.Sink.Emit(StatusWanted(opts))
 	chosen := chooseStatus(all, opts.Status)
+	if !opts.DryRun {
+		if _, err := inst.FinishDeletions(ctx, all, chosen); err != nil {
+			return err
+		}
+	}
 	if err := errors.Join(checkMerges(all, chosen), checkForeign(inst, chosen)); err != nil {
 		return err
 	}

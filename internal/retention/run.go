@@ -63,6 +63,11 @@ func (r *run) run(ctx context.Context) (err error) {
 	if r.list, err = r.deps.Instance.Backups(ctx); err != nil {
 		return err
 	}
+	if !r.opts.DryRun {
+		if r.list, err = r.deps.Instance.FinishDeletions(ctx, r.list, nil); err != nil {
+			return err
+		}
+	}
 	if p.Delete && !r.opts.DryRun {
 		if r.list, err = r.deps.Instance.SweepRemnants(r.list, r.deps.Now()); err != nil {
 			return err

@@ -206,6 +206,33 @@ func TestPurgeOnFullDisk(t *testing.T) {
 	finished(t, "full disk", inner, "/b")
 }
 
+// What a deletion on a full disk has left is finished by the next run, whatever
+// the policy, but not by a dry one.
+func TestRunFinishesDeletions(t *testing.T) {
+	f := crashfs.New()
+	if err := build(f, "/b"); err != nil {
+		t.Fatal(err)
+	}
+	inst, err := instance(f, "/b", event.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(inst.Dir(), idF3.String())
+	if err := f.Rename(filepath.Join(dir, catalog.ControlName), filepath.Join(dir, catalog.DeletingName)); err != nil {
+		t.Fatal(err)
+	}
+	deps := Deps{FS: f, Instance: inst, Sink: event.Discard, Now: func() time.Time { return today }}
+	for _, dry := range []bool{true, false} {
+		if _, err := Run(ctx, deps, Options{Policy: Policy{Redundancy: 100, Delete: true}, DryRun: dry}); err != nil {
+			t.Fatal(err)
+		}
+		list, err := inst.Backups(ctx)
+		if err != nil || (list.ByID(idF3) != nil) != dry || len(list) < 5 {
+			t.Errorf("dry run %t: left %d backups, %v", dry, len(list), err)
+		}
+	}
+}
+
 // events collects what happens, and may interfere.
 func events(t *testing.T, log *[]string, meanwhile func(event.Event)) event.Sink {
 	return event.Func(func(e event.Event) {
