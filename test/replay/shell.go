@@ -182,6 +182,10 @@ func (w *world) tool(words []string) (Result, error) {
 
 func (w *world) filter(words []string, text string) (string, error) {
 	lines := strings.SplitAfter(text, "\n")
+	if len(words) == 3 && words[0] == "head" && words[1] == "-c" {
+		n, err := strconv.Atoi(words[2])
+		return text[:min(max(n, 0), len(text))], err
+	}
 	if len(words) == 2 && (words[0] == "head" || words[0] == "tail") {
 		n, err := strconv.Atoi(strings.TrimPrefix(words[1], "-"))
 		if err != nil {

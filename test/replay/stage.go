@@ -27,11 +27,12 @@ func symlink(_ string, m golden.Machine) error { return os.Symlink(m.Dir, m.Path
 //
 //	mkdir|rm PATH           touch PATH          append PATH WORDS…
 //	write PATH TEXT         replace PATH OLD NEW        cut PATH (its last line)
-//	cp FROM TO              bash COMMAND
+//	bash COMMAND
 //	pgdata PATH             a data directory with the recorded pg_control
 //	unpack NAME PATH        control files of a recorded catalog
 //	small NAME              a catalog of test/golden, where it was recorded
 //	like DIR FROM TO START RECOVERY   a backup like another one
+//	merging DIR FULL… DEST  statuses of a chain that C could not merge
 //	wal DIR FROM-TO…        empty segments of timeline 1
 //	run WORDS…              the tool with these words, which must succeed
 //	server | mutate | stop  the stand-in; a step of its cluster's life
@@ -111,6 +112,16 @@ func (w *world) scene(words []string) {
 		}
 		w.must(mkdirs(filepath.Dir(to)))
 		w.must(os.WriteFile(to, []byte(text), 0o600))
+	case "merging":
+		for i, id := range words[2:] {
+			w.edit(filepath.Join(at(1), id, "backup.control"), func(s string) string {
+				s = strings.Replace(s, "status = OK", "status = MERGING", 1)
+				if i == 0 {
+					s = regexp.MustCompile("(?m)^recovery-name = .*\n").ReplaceAllString(s, "${0}merge-dest-id = '"+words[len(words)-1]+"'\n")
+				}
+				return s
+			})
+		}
 	case "wal":
 		w.must(mkdirs(at(1)))
 		for _, r := range words[2:] {
