@@ -156,7 +156,13 @@ func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s sta
 	}
 	p.w = blockfile.NewWriter(len(p.owner))
 	err = w.create(e, func(f fsx.File) error {
-		return p.each(ctx, nobody, func(r *blockfile.Run) error { return p.w.Append(f, r) })
+		out := &output{File: f, buf: p.out[:0]}
+		err := p.each(ctx, nobody, func(r *blockfile.Run) error { return p.w.Append(out, r) })
+		if err == nil {
+			err = out.flush()
+		}
+		p.out = out.buf
+		return err
 	})
 	if err != nil {
 		return s, err

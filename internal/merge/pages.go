@@ -38,6 +38,7 @@ type pageMerge struct {
 	run, re blockfile.Run
 	page    []byte
 	packed  []byte // buffer of pack
+	out     []byte // buffer of output
 }
 
 func (p *pageMerge) close() error {

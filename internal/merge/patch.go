@@ -127,10 +127,14 @@ func frames(r *blockfile.Run) (off, n int64, err error) {
 	return int64(r.Headers[0].Block) * frameSize, n, nil
 }
 
+// patchesAtOnce is how many files are patched at a time, by thread: most of it
+// is waiting for the disk.
+const patchesAtOnce = 4
+
 // makePatches makes all patches that were worked out.
 func (s *stage) makePatches(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(s.threads)
+	g.SetLimit(patchesAtOnce * s.threads)
 	for _, e := range s.patches {
 		g.Go(func() error {
 			if err := s.makePatch(ctx, e); err != nil {

@@ -15,11 +15,6 @@ import (
 	"gsprobackup/internal/remote"
 )
 
-// writebackStep is how many bytes of a file are written before the kernel is
-// asked to start putting them on disk, so that the fsync at the end finds
-// little to do.
-const writebackStep = 4 << 20
-
 // create opens the stored file of a task.
 func (e *engine) create(t *Task) (fsx.File, error) {
 	perm := fs.FileMode(t.Mode & 0o777)
@@ -35,15 +30,13 @@ func (e *engine) create(t *Task) (fsx.File, error) {
 	return f, nil
 }
 
-// write puts p at off and starts write-back at every full step.
+// write puts p at off and has the kernel bring it to the disk.
 func (e *engine) write(f fsx.File, p []byte, off int64) error {
 	if _, err := f.WriteAt(p, off); err != nil {
 		return err
 	}
-	end := off + int64(len(p))
-	if from, to := off/writebackStep, end/writebackStep; to > from && !e.NoSync {
-		// A hint only: the fsync tells of errors.
-		_ = f.StartWriteback(from*writebackStep, (to-from)*writebackStep)
+	if !e.NoSync {
+		fsx.WriteBehind(f, off, int64(len(p)))
 	}
 	return nil
 }
