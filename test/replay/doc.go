@@ -12,6 +12,7 @@
 //	substitute.go   what no two runs have in common, in one list
 //	skeleton.go     help pages without their prose
 //	stage.go        what directions do
+//	log.go          the server's WAL and its archive, laid as recorded
 //	shell.go        the commands around the tool: env, pipes, cat
 //	world.go        the machine a session plays on
 //

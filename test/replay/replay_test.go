@@ -66,9 +66,12 @@ func playTranscript(t *testing.T, name string) {
 
 func compare(t *testing.T, s Step, got Result, score *Score) {
 	t.Helper()
-	make := substitute
-	if score.Exact(s.Number) {
+	make := func(r Result) plain { return substitute(r, nil) }
+	switch {
+	case score.Exact(s.Number):
 		make = func(r Result) plain { return plain{exit: r.Exit, stdout: r.Stdout, stderr: r.Stderr} }
+	case score.Positions(s.Number):
+		make = func(r Result) plain { return substitute(r, positions) }
 	}
 	g, want := score.Counts(s.Number, make(got)), score.Expect(s.Number, make(s.Result))
 	if g == want {

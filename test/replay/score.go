@@ -13,6 +13,7 @@ import (
 //
 //	skip REASON        the command cannot be played
 //	exact              compare without substitutions
+//	positions          compare WAL positions, segments and transactions, too
 //	ours WHICH REGEXP TEXT
 //	                   on purpose ours prints TEXT for what matches in the
 //	                   recorded "stdout", "stderr" or "exit"; the reason is
@@ -78,7 +79,7 @@ func (s *Score) add(line string) error {
 	verb, text, _ := strings.Cut(rest, " ")
 	r := rule{from: from, to: to, verb: verb}
 	switch verb {
-	case "exact":
+	case "exact", "positions":
 	case "skip":
 		if r.words = []string{text}; len(text) < 10 {
 			return fmt.Errorf("no reason")
@@ -164,6 +165,9 @@ func (s *Score) As(n int) int {
 	return n
 }
 
+// Positions tells whether places in the WAL are compared.
+func (s *Score) Positions(n int) bool { return s.find(n, "positions") != nil }
+
 // Expect is what ours must print where C printed want.
 func (s *Score) Expect(n int, want plain) plain { return s.edit("ours", n, want) }
 
@@ -205,7 +209,7 @@ func (r *rule) replace(text string) string {
 func (s *Score) Unused() []string {
 	var list []string
 	for _, r := range s.rules {
-		if !r.used && r.verb != "exact" {
+		if !r.used && r.verb != "exact" && r.verb != "positions" {
 			list = append(list, fmt.Sprintf("%d-%d %s %q", r.from, r.to, r.verb, r.words))
 		}
 	}

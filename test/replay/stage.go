@@ -8,9 +8,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"gsprobackup/internal/wal"
 	"gsprobackup/test/golden"
 )
 
@@ -31,12 +33,13 @@ func symlink(_ string, m golden.Machine) error { return os.Symlink(m.Dir, m.Path
 //	pgdata PATH             a data directory with the recorded pg_control
 //	unpack NAME PATH        control files of a recorded catalog
 //	small NAME              a catalog of test/golden, where it was recorded
-//	like DIR FROM TO START RECOVERY   a backup like another one
 //	merging DIR FULL… DEST  statuses of a chain that C could not merge
 //	wal DIR FROM-TO…        empty segments of timeline 1
 //	run WORDS…              the tool with these words, which must succeed
 //	server | mutate | stop  the stand-in; a step of its cluster's life
-//	env NAME [VALUE]        clock "TIME"
+//	log WORDS…              what SQL wrote into the WAL (see log.go)
+//	archive PATH FROM       finished segments, as the server's archiver does
+//	env NAME [VALUE]        clock "TIME" (UTC)
 func (w *world) stage(words []string) {
 	w.t.Helper()
 	at := func(i int) string { return w.m.Path(words[i]) }
@@ -102,16 +105,6 @@ func (w *world) scene(words []string) {
 		}
 	case "small":
 		w.must(golden.Lay(w.m, words[1]))
-	case "like":
-		from, to := filepath.Join(at(1), words[2], "backup.control"), filepath.Join(at(1), words[3], "backup.control")
-		data, err := os.ReadFile(from)
-		w.must(err)
-		text := string(data)
-		for i, key := range []string{"start-time", "recovery-time"} {
-			text = regexp.MustCompile(key+" = .*").ReplaceAllString(text, key+" = '"+words[4+i]+"+00'")
-		}
-		w.must(mkdirs(filepath.Dir(to)))
-		w.must(os.WriteFile(to, []byte(text), 0o600))
 	case "merging":
 		for i, id := range words[2:] {
 			w.edit(filepath.Join(at(1), id, "backup.control"), func(s string) string {
@@ -136,6 +129,14 @@ func (w *world) scene(words []string) {
 		w.steps++
 		w.must(w.cluster.Mutate(w.steps))
 		w.age()
+	case "log":
+		w.must(w.log(words[1:]))
+	case "archive":
+		w.must(w.archive(at(1), words[2]))
+	case "clock":
+		to, err := time.Parse(time.DateTime, words[1])
+		w.must(err)
+		w.setClock(to)
 	case "stop":
 		w.must(w.server.Close())
 	default:
@@ -154,6 +155,14 @@ func (w *world) configure(setting string) {
 		w.plain = true
 	case "archive":
 		w.config.ArchiveMode = true
+	case "wal":
+		n, err := strconv.ParseUint(value, 16, 64)
+		w.must(err)
+		w.walStart = wal.LSN(n)
+	case "xid":
+		n, err := strconv.ParseUint(value, 10, 64)
+		w.must(err)
+		w.nextXID = n
 	default:
 		w.t.Fatalf("no such setting: %s", setting)
 	}

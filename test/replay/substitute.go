@@ -18,7 +18,7 @@ var substitutions = []struct {
 	{"process", regexp.MustCompile(`\bProcess \d+\b|\bprocess \d+\b|\[\d+\]:`), "PID"},
 	{"WAL segment", regexp.MustCompile(`\b[0-9A-F]{24}\b`), "SEGMENT"},
 	{"duration", regexp.MustCompile(`(time elapsed: )[\ddhms:]+`), "${1}TIME"},
-	{"size", regexp.MustCompile(`\b\d+(?:B|kB|MB|GB|TB)\b|((?:size|size to free[^:\n]*|bytes): )0\b`), "${1}SIZE"},
+	{"size", regexp.MustCompile(`\b\d{1,20}(?:B|kB|MB|GB|TB)\b|((?:size|size to free[^:\n]*|bytes): )0\b`), "${1}SIZE"},
 	{"duration and ratio in a table", regexp.MustCompile(`(STREAM|ARCHIVE)( +\d/\d +)[\ddhms:]+( +\S+ +\S+ +)\d+\.\d\d `), "$1${2}TIME${3}RATIO "},
 	{"free space", regexp.MustCompile(`bsize:.*`), "bsize"},
 	{"share of blocks restored", regexp.MustCompile(`\d+% \(SIZE/SIZE\)`), "RATIO"},
@@ -55,8 +55,13 @@ type plain struct {
 	stdout, stderr, receiver string
 }
 
-func substitute(r Result) plain {
+// positions are the substitutions that a score may switch off, where the WAL is
+// as recorded.
+var positions = map[string]bool{"WAL segment": true, "WAL position": true, "transaction": true}
+
+func substitute(r Result, keep map[string]bool) plain {
 	p := plain{exit: r.Exit}
+	replaceAll := func(text string) string { return replaceAll(text, keep) }
 	p.stdout = replaceAll(oldBars.ReplaceAllString(r.Stdout, ""))
 	switch {
 	case IsHelp(p.stdout):
@@ -78,8 +83,11 @@ func substitute(r Result) plain {
 	return p
 }
 
-func replaceAll(text string) string {
+func replaceAll(text string, keep map[string]bool) string {
 	for _, s := range substitutions {
+		if keep[s.what] {
+			continue
+		}
 		text = s.pattern.ReplaceAllString(text, s.with)
 	}
 	return text

@@ -13,6 +13,7 @@ import (
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/cli"
+	"gsprobackup/internal/wal"
 	"gsprobackup/test/golden"
 	"gsprobackup/test/opengaussd"
 	"gsprobackup/test/opengaussd/ogdata"
@@ -32,6 +33,8 @@ type world struct {
 	steps        int  // of the cluster's life
 	plain        bool // the cluster has no absolute tablespace and no row-compressed table
 	bare         bool // the cluster has no tablespaces
+	walStart     wal.LSN
+	nextXID      uint64
 }
 
 func newWorld(t *testing.T) *world {
@@ -96,7 +99,8 @@ func (w *world) run(words []string, env map[string]*string, fullStdout bool) Res
 		},
 		Now: w.now, Location: time.UTC,
 		UserName: func() string { return "omm" }, CPUs: 4, PID: 4711, FS: fastFS{w.m.FS()},
-		Build: cli.Build{Hash: "585be54d", Date: "2026-11-22 08:11:59"},
+		Program: "/opt/ogfull/bin/gs_probackup",
+		Build:   cli.Build{Hash: "585be54d", Date: "2026-11-22 08:11:59"},
 	}
 	args := append([]string{"/opt/ogfull/bin/gs_probackup"}, words[1:]...)
 	if w.server != nil {
@@ -145,7 +149,7 @@ func (w *world) startServer() error {
 		if err := symlink("/", w.m); err != nil {
 			return err
 		}
-		opts := ogdata.Options{Dir: w.m.Path("/home/omm/data"), NoDoubleWrite: true, Now: w.now, NoRowCompressed: w.plain, NoTablespaces: w.bare}
+		opts := ogdata.Options{Dir: w.m.Path("/home/omm/data"), NoDoubleWrite: true, Now: w.now, NoRowCompressed: w.plain, NoTablespaces: w.bare, WALStart: w.walStart, NextXID: w.nextXID}
 		if !w.plain && !w.bare {
 			opts.Tablespaces = w.m.Path("/home/omm")
 		}

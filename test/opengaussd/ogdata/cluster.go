@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,12 @@ type Options struct {
 	NoRowCompressed bool
 	// NoDoubleWrite leaves the sparse 2 × 256 MiB double-write files out.
 	NoDoubleWrite bool
+	// WALStart is where the log begins; 0 means behind every LSN in the real
+	// files. An earlier one leaves the files out whose pages have those.
+	WALStart wal.LSN
+	// NextXID is the first transaction after those that make the cluster; 0
+	// means the one that was next in the real cluster, and those.
+	NextXID uint64
 	// Now is the server's clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -89,6 +96,9 @@ func New(o Options) (*Cluster, error) {
 	if o.RelSegBlocks == 0 {
 		o.RelSegBlocks = 131072
 	}
+	if o.WALStart == 0 {
+		o.WALStart = walStart
+	}
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
@@ -97,7 +107,11 @@ func New(o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
 	o.Dir = real
-	c := &Cluster{opts: o, nextXID: 12867, nextOID: 30000, rng: rand.New(rand.NewPCG(1, 2))}
+	first := uint64(12867)
+	if o.NextXID != 0 {
+		first = 3 // as initdb begins
+	}
+	c := &Cluster{opts: o, nextXID: first, nextOID: 30000, rng: rand.New(rand.NewPCG(1, 2))}
 	if err := unpackImage(o.Dir, c.wanted); err != nil {
 		return nil, err
 	}
@@ -105,7 +119,7 @@ func New(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c.control.put32(196, o.RelSegBlocks)
-	if c.wal, err = ogwal.New(filepath.Join(o.Dir, "pg_xlog"), c.SystemID(), walStart); err != nil {
+	if c.wal, err = ogwal.New(filepath.Join(o.Dir, "pg_xlog"), c.SystemID(), o.WALStart); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(filepath.Join(o.Dir, "pg_xlog", "archive_status"), 0o700); err != nil {
@@ -118,12 +132,19 @@ func New(o Options) (*Cluster, error) {
 			return nil, errors.Join(err, c.wal.Close())
 		}
 	}
+	c.nextXID = max(c.nextXID, o.NextXID)
 	_, _, err = c.Checkpoint()
 	return c, err
 }
 
+// relationFile is a file of pages.
+var relationFile = regexp.MustCompile(`^(base/\d+|global)/\d+(_\w+)?(\.\d+)?$`)
+
 // wanted chooses files of the image.
 func (c *Cluster) wanted(path string) bool {
+	if c.opts.WALStart < walStart && relationFile.MatchString(path) {
+		return false
+	}
 	switch path {
 	case "base/16630/1", "base/16630/2", "base/16630/2_fsm":
 		return c.opts.RealSegments

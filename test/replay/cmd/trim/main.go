@@ -4,7 +4,7 @@
 //	go run ./test/replay/cmd/trim -golden ../shared/golden
 //
 // What it leaves out: times, the output of commands around the tool other than
-// cat and grep, VERBOSE lines, superseded states of progress bars, and the
+// cat and grep, servers started behind a cat, VERBOSE lines, superseded states of progress bars, and the
 // prose of help pages.
 package main
 
@@ -106,7 +106,21 @@ var (
 	times   = regexp.MustCompile(`\n?(real|user|sys)\t\d+m[\d.]+s\n`)
 )
 
+var (
+	// settings are commands that print what restore wrote for the server, and
+	// then start it.
+	settings = regexp.MustCompile(`^(cat \S+/recovery\.conf); gs_ctl (?s:.*)`)
+	catError = regexp.MustCompile(`^cat: .*\n`)
+)
+
 func trim(s *replay.Step) {
+	if m := settings.FindStringSubmatch(s.Command); m != nil {
+		s.Command = m[1]
+		s.Stdout, _, _ = strings.Cut(s.Stdout, "started=")
+		if s.Stderr = catError.FindString(s.Stderr); s.Stderr != "" {
+			s.Exit = 1
+		}
+	}
 	if s.Around() {
 		s.Stdout, s.Stderr = "", ""
 	}
