@@ -130,6 +130,8 @@ func renderValidateStatus(c *console, e event.Event) bool {
 		}
 	case validate.LockedElsewhere:
 		c.warn("Cannot lock backup %s directory, skip validation", e.ID)
+	case validate.DeletedMeanwhile:
+		c.warn("Backup %s was deleted meanwhile, skip validation", e.ID)
 	case validate.InvalidMode:
 		c.warn("Invalid backup_mode of backup %s", e.ID)
 	case validate.OrphanMissingParent:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -153,10 +154,16 @@ func (r *run) lockChain(ctx context.Context) error {
 	locker := r.opts.Instance.NewLocker()
 	for _, b := range r.chain {
 		k, err := catalog.LockBackup(ctx, locker, b, lock.Intent{})
+		if errors.Is(err, fs.ErrNotExist) {
+			return catalog.DeletedError(b, err)
+		}
 		if err != nil {
 			return err
 		}
 		r.locks = append(r.locks, k)
+		if r.opts.Instance.Gone(b) {
+			return catalog.DeletedError(b, nil)
+		}
 	}
 	return nil
 }
@@ -182,7 +189,7 @@ func (r *run) validate(ctx context.Context) error {
 	}
 	for _, b := range r.chain {
 		if err := validate.Files(ctx, deps, b, opts); err != nil {
-			return err
+			return r.explainGone(ctx, b, err)
 		}
 		if !b.Status.Usable() {
 			return validate.MarkOrphans(deps, r.backups, b)
@@ -192,9 +199,19 @@ func (r *run) validate(ctx context.Context) error {
 		deps.Sink = withoutWALValid{deps.Sink} // reach says how far it goes
 	}
 	if err := validate.WAL(ctx, deps, r.dest, opts); err != nil || !r.dest.Status.Usable() {
-		return err
+		return r.explainGone(ctx, r.dest, err)
 	}
 	return r.reach(ctx)
+}
+
+// explainGone replaces the error about a file by the reason that it is gone:
+// somebody has deleted the backup in spite of the lock, or where no lock can be
+// taken.
+func (r *run) explainGone(ctx context.Context, b *catalog.Backup, err error) error {
+	if err != nil && ctx.Err() == nil && r.opts.Instance.Gone(b) {
+		return catalog.DeletedError(b, err)
+	}
+	return err
 }
 
 // decide says whether the backup may be used (spec/server.md §6.2 step 10).

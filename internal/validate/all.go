@@ -145,35 +145,47 @@ func oldestBad(backups catalog.List, b *catalog.Backup) (bad *catalog.Backup, mi
 // using it.
 func (v *instance) one(ctx context.Context, b *catalog.Backup) (checked bool, err error) {
 	l, err := v.locker.Acquire(ctx, b.Dir, b.ID.String(), lock.Intent{})
-	if errors.Is(err, lock.ErrHeld) || errors.Is(err, fs.ErrNotExist) { // deleted or merged meanwhile
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.gone(b)
+		return false, nil
+	case errors.Is(err, lock.ErrHeld):
 		v.inUse(b)
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
 	}
 	v.locks = append(v.locks, l)
+	if v.deps.Instance.Gone(b) {
+		v.gone(b)
+		return false, nil
+	}
 	if !v.refresh(b) {
 		v.inUse(b)
 		return false, nil
 	}
-	if err := Files(ctx, v.deps, b, v.opts); err != nil {
-		return false, err
+	if err = Files(ctx, v.deps, b, v.opts); err == nil {
+		err = WAL(ctx, v.deps, b, v.opts)
 	}
-	return true, WAL(ctx, v.deps, b, v.opts)
+	if err != nil && ctx.Err() == nil && v.deps.Instance.Gone(b) {
+		v.gone(b)
+		return false, nil
+	}
+	return true, err
 }
+
+// gone passes over a backup that was deleted, or merged, since it was listed:
+// nothing is wrong with those that are left.
+func (v *instance) gone(b *catalog.Backup) { v.deps.Sink.Emit(DeletedMeanwhile{ID: b.ID}) }
 
 // refresh gives b what its control file says now that it is locked: a backup
 // that was being taken when the list was read may be good, and must not become
-// ERROR. It is false if another backup has this place now, or none.
+// ERROR. It is false if another backup has this place now.
 func (v *instance) refresh(b *catalog.Backup) bool {
 	if b.Unreadable {
 		return true
 	}
 	fresh, err := catalog.ReadControl(v.deps.FS, b.ControlPath(), event.Discard)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false
-	}
 	if err != nil {
 		return true // reported when it is checked
 	}

@@ -161,6 +161,9 @@ type Skipped struct {
 // LockedElsewhere says a backup is in use and was skipped.
 type LockedElsewhere struct{ ID catalog.ID }
 
+// DeletedMeanwhile says a backup is not there any more and was skipped.
+type DeletedMeanwhile struct{ ID catalog.ID }
+
 // InvalidMode warns of an unknown backup mode.
 type InvalidMode struct{ ID catalog.ID }
 

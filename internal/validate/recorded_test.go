@@ -3,6 +3,7 @@ package validate_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -259,22 +260,53 @@ func matches(pattern, s string) bool {
 	return ok && strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// A backup that somebody deletes while others are validated is passed over, as
-// one in use is.
+// A backup that somebody deletes while others, or itself, are validated is
+// passed over, and nothing is wrong with those that are left.
 func TestDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, golden.Ptrack)
-	full := w.c.Backups[0]
-	w.before = func(e event.Event) {
-		if _, ok := e.(validate.InstanceStarted); ok {
-			return
-		}
-		w.must(os.Remove(w.path(full, "backup.control")))
-		w.before = nil
-	}
-	said, res := w.validate()
-	skipped := "WARNING: Cannot lock backup " + full + " directory, skip validation"
-	if !slices.Contains(said, skipped) || !res.Locked {
-		t.Errorf("%+v, said\n%s", res, strings.Join(said, "\n"))
+	for name, tt := range map[string]struct {
+		at     func(full string, e event.Event) bool
+		delete func(w *world, full string) error
+	}{
+		"before its turn": {
+			func(_ string, e event.Event) bool { _, ok := e.(validate.FilesStarted); return ok },
+			func(w *world, full string) error { return os.Remove(w.path(full, "backup.control")) },
+		},
+		"the whole directory": {
+			func(_ string, e event.Event) bool { _, ok := e.(validate.FilesStarted); return ok },
+			func(w *world, full string) error { return os.RemoveAll(filepath.Dir(w.path(full, "backup.control"))) },
+		},
+		"while it is checked": {
+			func(full string, e event.Event) bool {
+				s, ok := e.(validate.Started)
+				return ok && s.ID.String() == full
+			},
+			func(w *world, full string) error { return os.RemoveAll(filepath.Dir(w.path(full, "backup.control"))) },
+		},
+		"begun": {
+			func(full string, e event.Event) bool { _, ok := e.(validate.FilesStarted); return ok },
+			func(w *world, full string) error {
+				w.replace(full, "backup.control", "status = OK", "status = DELETING")
+				return nil
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, golden.Mixed)
+			full := w.c.Backups[0]
+			w.before = func(e event.Event) {
+				if tt.at(full, e) {
+					w.before = nil
+					w.must(tt.delete(w, full))
+				}
+			}
+			said, res := w.validate()
+			want := lines([]string{"INFO: Validate backups of the instance 'n1'"}, newer, []string{"WARNING: Backup " + full + " was deleted meanwhile, skip validation"})
+			said = slices.DeleteFunc(said, func(line string) bool { return line == "INFO: Validating backup "+full })
+			compareLines(t, said, want)
+			if res.Locked || res.Corrupt {
+				t.Errorf("%+v", res)
+			}
+		})
 	}
 }

@@ -183,6 +183,8 @@ func (w *world) line(e event.Event) string {
 		return fmt.Sprintf("WARNING: Backup %s has status %s. Skip validation.", e.ID, e.Status)
 	case validate.LockedElsewhere:
 		return fmt.Sprintf("WARNING: Cannot lock backup %s directory, skip validation", e.ID)
+	case validate.DeletedMeanwhile:
+		return fmt.Sprintf("WARNING: Backup %s was deleted meanwhile, skip validation", e.ID)
 	case lock.ProcessAlive:
 		return fmt.Sprintf("WARNING: Process %d is using backup %s and still is running", e.PID, e.Backup)
 	case catalog.ControlUnreadable:
