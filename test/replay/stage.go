@@ -33,6 +33,7 @@ func symlink(_ string, m golden.Machine) error { return os.Symlink(m.Dir, m.Path
 //	pgdata PATH             a data directory with the recorded pg_control
 //	unpack NAME PATH        control files of a recorded catalog
 //	small NAME              a catalog of test/golden, where it was recorded
+//	like DIR FROM TO START RECOVERY   a backup like another one
 //	merging DIR FULL… DEST  statuses of a chain that C could not merge
 //	wal DIR FROM-TO…        empty segments of timeline 1
 //	run WORDS…              the tool with these words, which must succeed
@@ -105,6 +106,16 @@ func (w *world) scene(words []string) {
 		}
 	case "small":
 		w.must(golden.Lay(w.m, words[1]))
+	case "like":
+		from, to := filepath.Join(at(1), words[2], "backup.control"), filepath.Join(at(1), words[3], "backup.control")
+		data, err := os.ReadFile(from)
+		w.must(err)
+		text := string(data)
+		for i, key := range []string{"start-time", "recovery-time"} {
+			text = regexp.MustCompile(key+" = .*").ReplaceAllString(text, key+" = '"+words[4+i]+"+00'")
+		}
+		w.must(mkdirs(filepath.Dir(to)))
+		w.must(os.WriteFile(to, []byte(text), 0o600))
 	case "merging":
 		for i, id := range words[2:] {
 			w.edit(filepath.Join(at(1), id, "backup.control"), func(s string) string {
