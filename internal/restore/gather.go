@@ -25,8 +25,8 @@ type gatherer struct {
 	codecs compress.Set
 }
 
-// maxGathered is the largest number of blocks in a run, so that small frames
-// do not make it too long for memory.
+// maxGathered is about the largest number of blocks in a run, however small
+// their frames are.
 const maxGathered = 4 * remote.MaxRunPages
 
 // writePiece writes one piece through a worker's page writer and returns the
@@ -81,7 +81,7 @@ func (g *gatherer) fill(f *pageFile, block, end uint32) (uint32, error) {
 		if lo == len(s.headers) || s.headers[lo].Block >= min(end, s.limit) {
 			return end, nil // a source alone, without more
 		}
-		hi := f.stretch(i, lo, end)
+		hi := g.stretch(f, i, lo, end)
 		if err := g.append(s, lo, hi); err != nil {
 			return block, err
 		}
@@ -106,12 +106,17 @@ func (f *pageFile) ownerFrom(block, end uint32) (int, uint32) {
 }
 
 // stretch is the end of the frames from lo on that can be read and written
-// together: neighbours in the file, with nothing of another source between.
-func (f *pageFile) stretch(source, lo int, end uint32) int {
+// together: neighbours in the file, with nothing of another source between, and
+// room in the run for all but the last of them.
+func (g *gatherer) stretch(f *pageFile, source, lo int, end uint32) int {
 	s := &f.sources[source]
-	stop := int64(s.headers[lo].Pos) + readRun
+	room := readRun - len(g.run.Frames)
+	stop, most := int64(s.headers[lo].Pos)+int64(room), lo+remote.MaxRunPages
+	if s.alg != g.alg {
+		most = min(most, lo+1+room/blockfile.MaxFrameSize)
+	}
 	hi := lo + 1
-	for ; hi < len(s.headers) && hi-lo < remote.MaxRunPages && blockfile.EndOf(s.headers, hi, s.total) <= stop; hi++ {
+	for ; hi < min(most, len(s.headers)) && blockfile.EndOf(s.headers, hi, s.total) <= stop; hi++ {
 		h := s.headers[hi]
 		if h.Block >= end || !f.wants(source, h.Block) || f.owner != nil && h.Block != s.headers[hi-1].Block+1 {
 			break
