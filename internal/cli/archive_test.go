@@ -10,7 +10,7 @@ import (
 // archiveWorld has an instance and a file to archive that is no WAL.
 func archiveWorld(t *testing.T) *world {
 	w := baseWorld(t)
-	w.stage("mkdir " + home + "/data/pg_xlog")
+	w.stage("mkdir", home+"/data/pg_xlog")
 	if err := os.WriteFile(w.real(home+"/data/pg_xlog/00000002.history"), []byte("1\t0/5000000\tx\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 // deleteWorld has the catalog 02b (F ← p ← q, four FULLs) under /home/omm/b.
 func deleteWorld(t *testing.T) *world {
 	w := newWorld(t)
-	w.stage("unpack 02b_backups_compressed /home/omm/b")
-	w.stage(`replace /home/omm/b/backups/n1/pg_probackup.conf "log-level-file = VERBOSE" "log-level-file = OFF"`)
+	w.stage("unpack", "02b_backups_compressed", "/home/omm/b")
+	w.stage("replace", "/home/omm/b/backups/n1/pg_probackup.conf", "log-level-file = VERBOSE", "log-level-file = OFF")
 	return w
 }
 
@@ -34,7 +34,7 @@ func TestMergeExpiredComesFirst(t *testing.T) {
 	w := deleteWorld(t)
 	for _, id := range []string{"TOWA57", "TOWA5D"} { // their child stays within the window
 		for _, key := range []string{"recovery-time", "end-time"} {
-			w.stage("replace /home/omm/b/backups/n1/" + id + "/backup.control \"" + key + " = '2026-11-22\" \"" + key + " = '2026-11-01\"")
+			w.stage("replace", "/home/omm/b/backups/n1/"+id+"/backup.control", key+" = '2026-11-22", key+" = '2026-11-01")
 		}
 	}
 	before := w.backups()

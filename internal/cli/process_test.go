@@ -66,7 +66,7 @@ func TestSecretsLeaveTheProcessList(t *testing.T) {
 
 func TestSecretsLeaveTheCommandRecord(t *testing.T) {
 	w := newWorld(t)
-	w.stage("unpack 02_backups " + home + "/b")
+	w.stage("unpack", "02_backups", home+"/b")
 	for _, args := range [][]string{{"-W", "geheim"}, {"-CWgeheim"}, {"--passw=geheim"}, {"--access-key=geheim"}} {
 		args = append([]string{"restore", "-B", home + "/b", "--instance=n1", "--log-level-file=info"}, args...)
 		w.run(args, nil)

@@ -36,7 +36,7 @@ func TestAddInstanceRemotely(t *testing.T) {
 	var commands []string
 	var asked sshlink.Options
 	w.farWorld(&commands, &asked)
-	w.stage("pgdata " + home + "/far/data")
+	w.stage("pgdata", home+"/far/data")
 	run := func(args string) result { return w.run(strings.Fields(args), map[string]string{}) }
 	if r := run("init -B /home/omm/b"); r.exit != 0 {
 		t.Fatalf("%+v", r)
@@ -97,7 +97,7 @@ func TestAgentOptions(t *testing.T) {
 // --limit-rate is stored where the C tool does not stumble over it.
 func TestLimitRateIsStored(t *testing.T) {
 	w := newWorld(t)
-	w.stage("pgdata " + home + "/data")
+	w.stage("pgdata", home+"/data")
 	run := func(args string) result { return w.run(strings.Fields(args), map[string]string{}) }
 	for _, args := range []string{
 		"init -B /home/omm/b", "add-instance -B /home/omm/b --instance n1 -D /home/omm/data",

@@ -10,8 +10,8 @@ import (
 // base is a catalog with instance n1 (settings below) and its backups.
 func baseWorld(t *testing.T) *world {
 	w := newWorld(t)
-	w.stage("unpack 02_backups " + home + "/b")
-	w.stage("pgdata " + home + "/data")
+	w.stage("unpack", "02_backups", home+"/b")
+	w.stage("pgdata", home+"/data")
 	return w
 }
 
@@ -181,7 +181,7 @@ func TestEnvironment(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := baseWorld(t)
-			w.stage("run add-instance -B /home/omm/b --instance=n2")
+			w.stage("run", "add-instance", "-B", "/home/omm/b", "--instance=n2")
 			r := w.run(strings.Fields(tt.args), tt.env)
 			if !strings.Contains(r.stdout+r.stderr, tt.want) {
 				t.Errorf("%q is not in:\n%s%s", tt.want, r.stdout, r.stderr)
@@ -272,7 +272,7 @@ func TestShowDamagedBackups(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "TOW9VA/backup.control")); err != nil {
 		t.Fatal(err)
 	}
-	w.stage("mkdir /home/omm/b/backups/n1/stray")
+	w.stage("mkdir", "/home/omm/b/backups/n1/stray")
 	r := w.run([]string{"show", "-B", home + "/b", "--instance=n1"}, nil)
 	path := home + "/b/backups/n1/"
 	want := `WARNING: Control file "` + path + `TOW9UX/backup.control" is empty
@@ -301,7 +301,7 @@ WARNING: Control file "` + path + `stray/backup.control" doesn't exist
 
 func TestShowDoesNotWrite(t *testing.T) {
 	w := baseWorld(t)
-	w.stage(`replace /home/omm/b/backups/n1/TOW9VJ/backup.control "status = OK" "status = RUNNING"`)
+	w.stage("replace", "/home/omm/b/backups/n1/TOW9VJ/backup.control", "status = OK", "status = RUNNING")
 	before := snapshot(t, w.dir)
 	r := w.run([]string{"show", "-B", home + "/b"}, nil)
 	if !strings.Contains(r.stdout, "1h:8m") || !strings.Contains(r.stdout, "RUNNING") {

@@ -29,7 +29,7 @@ func TestSetConfigRefuses(t *testing.T) {
 	if after := w.read(conf); after != before {
 		t.Errorf("the file changed to\n%s", after)
 	}
-	w.stage("append " + home + "/b/backups/n1/pg_probackup.conf compress-level = 5")
+	w.stage("append", home+"/b/backups/n1/pg_probackup.conf", "compress-level = 5")
 	if r := w.run(strings.Fields("show -B /home/omm/b --instance n1"), nil); r.exit != 1 {
 		t.Errorf("show with a level alone: exit %d", r.exit)
 	}

@@ -5,7 +5,9 @@
 // ../shared/golden, and beside it a score: what must be there before a command
 // (a catalog, a server, damage), what we print differently on purpose, and,
 // where a command cannot be played, why. A command that no score mentions is
-// played as it is.
+// played as it is. A score called TITLE@OTHER plays some commands of the
+// transcript once more on another stage: on the recorded control files, where
+// every figure must be C's.
 //
 //	transcript.go   the recorded commands and what came of them
 //	score.go        directions, differences, reasons

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,7 @@ import (
 // the commands it is about, "12" or "12-15" or "*", and a verb:
 //
 //	skip REASON        the command cannot be played
+//	only               commands without it are not played
 //	exact              compare without substitutions
 //	positions          compare WAL positions, segments and transactions, too
 //	ours WHICH REGEXP TEXT
@@ -79,7 +81,7 @@ func (s *Score) add(line string) error {
 	verb, text, _ := strings.Cut(rest, " ")
 	r := rule{from: from, to: to, verb: verb}
 	switch verb {
-	case "exact", "positions":
+	case "exact", "positions", "only":
 	case "skip":
 		if r.words = []string{text}; len(text) < 10 {
 			return fmt.Errorf("no reason")
@@ -151,6 +153,16 @@ func (s *Score) Skipped(n int) string {
 		return r.words[0]
 	}
 	return ""
+}
+
+// LeavesOut tells whether a score that is about some commands only does without
+// this one.
+func (s *Score) LeavesOut(n int) bool {
+	if r := s.find(n, "only"); r != nil {
+		r.used = true
+		return false
+	}
+	return slices.ContainsFunc(s.rules, func(r rule) bool { return r.verb == "only" })
 }
 
 // Exact tells whether a command is compared without substitutions.

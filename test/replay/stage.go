@@ -31,6 +31,7 @@ func symlink(_ string, m golden.Machine) error { return os.Symlink(m.Dir, m.Path
 //	write PATH TEXT         replace PATH OLD NEW        cut PATH (its last line)
 //	bash COMMAND
 //	pgdata PATH             a data directory with the recorded pg_control
+//	started PATH REDO       a restored server ran there up to a checkpoint
 //	unpack NAME PATH        control files of a recorded catalog
 //	small NAME              a catalog of test/golden, where it was recorded
 //	like DIR FROM TO START RECOVERY   a backup like another one
@@ -97,6 +98,8 @@ func (w *world) scene(words []string) {
 	case "pgdata":
 		w.must(mkdirs(filepath.Join(at(1), "global")))
 		w.must(os.WriteFile(filepath.Join(at(1), "global/pg_control"), w.controlFile(), 0o600))
+	case "started":
+		w.must(started(at(1), words[2]))
 	case "unpack":
 		w.must(mkdirs(filepath.Join(at(2), "wal/n1")))
 		for name, data := range w.readTxtar(filepath.Join(cliData, "catalogs", words[1]+".txtar")) {
