@@ -66,7 +66,14 @@ func (r *run) findChanges(ctx context.Context, l *listing) error {
 	}
 	var err error
 	if og, ok := r.flavor.(server.OpenGauss); ok {
-		r.diff.changes, err = ptrack.FromCBM(ctx, og, q, func(text string) { r.emit(PagemapEnd{Text: text}) })
+		waiting := true
+		r.diff.changes, err = ptrack.FromCBM(ctx, og, q, func(text string) {
+			waiting = false
+			r.emit(PagemapEnd{Text: text})
+		})
+		if err != nil && waiting && ctx.Err() != nil {
+			return usererr.Wrap(errors.Join(errTracking, err), "interrupted")
+		}
 		nameIdleSlots(ctx, og, err)
 	} else if src, ok := server.Summarizer(r.flavor); ok {
 		r.diff.changes, err = ptrack.FromSummaries(ctx, src, q, r.layout.RelationPath)
@@ -78,6 +85,10 @@ func (r *run) findChanges(ctx context.Context, l *listing) error {
 	r.emit(PagemapDone{Elapsed: r.elapsedSince(began)})
 	return nil
 }
+
+// errTracking marks the end of a wait for the server's changed block tracking,
+// for which the C tool has other words than for the rest of a backup.
+var errTracking = errors.New("wait for changed block tracking")
 
 // nameIdleSlots adds to the advice of a failed question for changed blocks the
 // slots that may be to blame: C's text speaks of them, too, but does not say

@@ -60,7 +60,7 @@ func (r *run) failing(err error) {
 // that a signal ended.
 func saysInterrupted(err error) bool {
 	var u *usererr.Error
-	return errors.As(err, &u) && strings.HasPrefix(strings.ToLower(u.Text), "interrupted during")
+	return errors.Is(err, errTracking) || errors.As(err, &u) && strings.HasPrefix(strings.ToLower(u.Text), "interrupted during")
 }
 
 // leaveBackupMode stops the backup on the server, over a new connection when

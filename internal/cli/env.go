@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/user"
@@ -43,6 +44,9 @@ type Env struct {
 	MaskArgument func(arg, off int)
 	// Signals makes INT, QUIT and TERM cancel the run.
 	Signals bool
+	// Context ends the run when it is done; with ErrInterrupted as its cause,
+	// as a signal does. nil is never done.
+	Context context.Context
 	// ErrTerminal tells that messages are read by a person.
 	ErrTerminal bool
 	// OutWidth tells the present columns of the terminal that stdout is; nil

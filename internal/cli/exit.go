@@ -87,8 +87,8 @@ type exitError struct{ code int }
 
 func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
-// errInterrupted is the cause of a run that a signal ended.
-var errInterrupted = usererr.New("interrupted")
+// ErrInterrupted is the cause of a run that a signal ended.
+var ErrInterrupted = usererr.New("interrupted")
 
 // explainCancel replaces the bare "context canceled" of a use case by what
 // cancelled it. Texts of the C tool ("interrupted during backup") stay.
@@ -101,7 +101,7 @@ func (s *session) explainCancel(ctx context.Context, err error) error {
 	if errors.As(err, &user) {
 		return err
 	}
-	if err == nil && errors.Is(cause, errInterrupted) {
+	if err == nil && errors.Is(cause, ErrInterrupted) {
 		return nil // the work was done when the signal came
 	}
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, cause) {
@@ -114,7 +114,7 @@ func (s *session) explainCancel(ctx context.Context, err error) error {
 // §11).
 func (s *session) interruption(cause error) error {
 	during := map[string]string{"restore": "restore", "validate": "validate", "merge": "merge"}
-	if len(s.args) < 2 || during[s.args[1]] == "" || !errors.Is(cause, errInterrupted) {
+	if len(s.args) < 2 || during[s.args[1]] == "" || !errors.Is(cause, ErrInterrupted) {
 		return cause
 	}
 	return usererr.Wrap(cause, "Interrupted during %s", during[s.args[1]])
@@ -137,7 +137,7 @@ func (s *session) catchSignals(cancel context.CancelCauseFunc) (stop func()) {
 		select {
 		case <-signals:
 			signal.Stop(signals)
-			cancel(errInterrupted)
+			cancel(ErrInterrupted)
 		case <-done:
 		}
 	}()

@@ -46,11 +46,11 @@ func TestExplainCancel(t *testing.T) {
 		want       error
 	}{
 		{"not cancelled", nil, fault, fault},
-		{"done before the signal", errInterrupted, nil, nil},
-		{"bare cancellation", errInterrupted, fmt.Errorf("copy: %w", context.Canceled), errInterrupted},
-		{"the cause itself", errInterrupted, fmt.Errorf("copy: %w", errInterrupted), errInterrupted},
-		{"own words", errInterrupted, text, text},
-		{"another fault", errInterrupted, fault, fault},
+		{"done before the signal", ErrInterrupted, nil, nil},
+		{"bare cancellation", ErrInterrupted, fmt.Errorf("copy: %w", context.Canceled), ErrInterrupted},
+		{"the cause itself", ErrInterrupted, fmt.Errorf("copy: %w", ErrInterrupted), ErrInterrupted},
+		{"own words", ErrInterrupted, text, text},
+		{"another fault", ErrInterrupted, fault, fault},
 		{"log file, done", logFault, nil, logFault},
 	} {
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -73,7 +73,7 @@ func TestInterruptedWords(t *testing.T) {
 		"merge": "Interrupted during merge", "delete": "interrupted",
 	} {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(errInterrupted)
+		cancel(ErrInterrupted)
 		s := newSession([]string{"x", command}, Streams{Err: &bytes.Buffer{}}, OSEnv())
 		if got := errorText(s.explainCancel(ctx, context.Canceled)); got != want {
 			t.Errorf("%s: %q, want %q", command, got, want)
@@ -91,7 +91,7 @@ func TestSignalCancels(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-ctx.Done()
-		if !errors.Is(context.Cause(ctx), errInterrupted) {
+		if !errors.Is(context.Cause(ctx), ErrInterrupted) {
 			t.Errorf("%v: cause %v", sig, context.Cause(ctx))
 		}
 		stop()

@@ -178,8 +178,8 @@ func TestPasswordPromptInterrupted(t *testing.T) {
 	env.OpenTerminal = func() (Terminal, error) { return tty, nil }
 	s := newSession([]string{"x"}, Streams{In: strings.NewReader("")}, env)
 	ctx, cancel := context.WithCancelCause(context.Background())
-	cancel(errInterrupted)
-	if _, err := s.promptPassword(ctx, "Password: "); !errors.Is(err, errInterrupted) || tty.state != "hide write restore close " {
+	cancel(ErrInterrupted)
+	if _, err := s.promptPassword(ctx, "Password: "); !errors.Is(err, ErrInterrupted) || tty.state != "hide write restore close " {
 		t.Errorf("got %v; %s", err, tty.state)
 	}
 }

@@ -112,7 +112,11 @@ func (s *session) run() error {
 	if !hasCommand(root, command) {
 		return usererr.New("Unknown subcommand \"%s\"", s.args[1])
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
+	outer := s.env.Context
+	if outer == nil {
+		outer = context.Background()
+	}
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	s.fail = cancel
 	defer s.catchSignals(cancel)()

@@ -16,6 +16,7 @@
 //	stage.go        what directions do
 //	log.go          the server's WAL and its archive, laid as recorded
 //	shell.go        the commands around the tool: env, pipes, cat
+//	interrupt.go    commands that are interrupted
 //	world.go        the machine a session plays on
 //
 // walk_1.1 is no recording of ours but the walk-through of release 1.1 in

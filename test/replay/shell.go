@@ -63,7 +63,18 @@ var (
 
 // play runs a recorded command: a list of pipelines.
 func (w *world) play(command string) (Result, error) {
-	command = command[len(wrapper.FindString(command)):]
+	interrupted := w.interrupt != nil
+	if m := inBackground.FindStringSubmatch(command); m != nil {
+		r, err := w.play(m[1])
+		return Result{Stdout: r.Stdout + fmt.Sprintf("rc=%d\n", r.Exit), Stderr: r.Stderr}, err
+	}
+	if timeout := wrapper.FindString(command); timeout != "" {
+		r, err := w.play(command[len(timeout):])
+		if interrupted && strings.Contains(timeout, "timeout") {
+			r.Exit = 124
+		}
+		return r, err
+	}
 	if !strings.Contains(command, "gs_probackup") {
 		return w.bash(command)
 	}

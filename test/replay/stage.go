@@ -41,6 +41,8 @@ func symlink(_ string, m golden.Machine) error { return os.Symlink(m.Dir, m.Path
 //	server | mutate | stop  the stand-in; a step of its cluster's life
 //	log WORDS…              what SQL wrote into the WAL (see log.go)
 //	archive PATH FROM       finished segments, as the server's archiver does
+//	cbm off|on              changed block tracking stands still, or goes on
+//	interrupt REGEXP        the next command gets an INT after that message
 //	env NAME [VALUE]        clock "TIME" (UTC)
 func (w *world) stage(words []string) {
 	w.t.Helper()
@@ -151,6 +153,14 @@ func (w *world) scene(words []string) {
 		to, err := time.Parse(time.DateTime, words[1])
 		w.must(err)
 		w.setClock(to)
+	case "cbm":
+		if w.server.Heal(); words[1] == "off" {
+			w.server.SlowCBM(-1)
+		}
+	case "interrupt":
+		re, err := regexp.Compile(words[1])
+		w.must(err)
+		w.interrupt = re
 	case "stop":
 		w.must(w.server.Close())
 	default:

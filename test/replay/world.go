@@ -35,6 +35,8 @@ type world struct {
 	bare         bool // the cluster has no tablespaces
 	walStart     wal.LSN
 	nextXID      uint64
+	// interrupt is the message at which the next command gets a signal.
+	interrupt *regexp.Regexp
 }
 
 func newWorld(t *testing.T) *world {
@@ -113,6 +115,11 @@ func (w *world) run(words []string, env map[string]*string, fullStdout bool) Res
 	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut}
 	if fullStdout {
 		streams.Out = fullDevice{}
+	}
+	if w.interrupt != nil {
+		i := w.interrupted(&errOut)
+		e.Context, streams.Err = i.ctx, i
+		defer i.check(w)
 	}
 	exit := cli.Run(args, streams, e)
 	return Result{exit, w.recorded(out.String()), w.recorded(errOut.String())}
