@@ -178,11 +178,12 @@ func (h *pitrHistory) seal() {
 }
 
 // waitArchived switches the segment and waits until the archive has the one
-// before. (pg_stat_archiver does not know of the further files of a batch.)
+// before. (pg_stat_archiver does not know of the further files of a batch.) An
+// archiver that missed its wake-up looks again after a minute.
 func (c *catalog) waitArchived(s *pgtest.Server) {
 	c.t.Helper()
 	last := s.SQL(context.Background(), "SELECT pg_walfile_name(pg_switch_wal())")[0][0]
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		names, err := filepath.Glob(filepath.Join(c.dir, "wal", c.instance, last+"*"))
 		if err != nil {
