@@ -26,6 +26,9 @@ func (r *run) fail(ctx context.Context, cause error) error {
 		cause = usererr.Wrap(cause, "interrupted during backup")
 	}
 	r.failing(cause)
+	if r.torn != nil {
+		r.transferFailed(*r.torn)
+	}
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	if r.stream != nil {

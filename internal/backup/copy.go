@@ -134,6 +134,12 @@ func (r *run) sourceDir(it *listed) string {
 	return r.opts.ExternalDirs[it.ExternalDir-1]
 }
 
+// transferFailed ends the phase of a copy that did not come to its end.
+func (r *run) transferFailed(elapsed time.Duration) {
+	r.emit(CopyFinished{})
+	r.emit(TransferFailed{Elapsed: elapsed})
+}
+
 // copyFiles runs the copy engine and notes each result in the listing.
 func (r *run) copyFiles(ctx context.Context, l *listing) (err error) {
 	began := r.deps.Now()
@@ -147,14 +153,16 @@ func (r *run) copyFiles(ctx context.Context, l *listing) (err error) {
 	}
 	r.emit(CopyStarted{Files: len(tasks), Bytes: bytes, Threads: max(r.opts.Threads, 1)})
 	defer func() {
-		if err != nil && ctx.Err() == nil {
-			r.failing(err)
-		}
-		r.emit(CopyFinished{})
-		if elapsed := r.deps.Now().Sub(began); err == nil {
+		elapsed := r.deps.Now().Sub(began)
+		switch {
+		case err == nil:
+			r.emit(CopyFinished{})
 			r.emit(Transferred{Elapsed: elapsed})
-		} else if ctx.Err() == nil {
-			r.emit(TransferFailed{Elapsed: elapsed})
+		case ctx.Err() == nil:
+			r.failing(err)
+			r.transferFailed(elapsed)
+		default: // the cause is known outside, and is told first
+			r.torn = &elapsed
 		}
 	}()
 	headers := newHeaderMap(r)

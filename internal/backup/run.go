@@ -51,6 +51,7 @@ type run struct {
 	databases []server.Database
 	copied    *pgdata.Control // as stored
 	told      bool            // the cause of a failure was emitted
+	torn      *time.Duration  // how long files were copied until something else ended it
 }
 
 // Run takes a backup and returns what its control file says. After an error
