@@ -18,23 +18,41 @@ const (
 
 // bar is the progress bar of openGauss 6.0 on stdout. It is drawn when events
 // come in, at most once a second, and once more when the phase ends. On a
-// terminal it fits the width and tells rate and remaining time besides. It is
-// safe for concurrent use, because events come from copy workers.
+// terminal it fits the width, tells rate and remaining time besides, and is
+// redrawn while no events come. It is safe for concurrent use, because events
+// come from copy workers.
 type bar struct {
 	mu      sync.Mutex
 	began   time.Time
 	drawn   time.Time
 	running bool
+	tail    string
+	// alive redraws between events until it is closed; nil if nothing does.
+	alive chan struct{}
 	progress
 }
 
 // startBar begins a phase of files that have bytes together; 0 if unknown.
-func (c *console) startBar(files int, bytes int64) {
+func (c *console) startBar(tail string, files int, bytes int64) {
 	b := &c.bar
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.began, b.drawn, b.running = c.env.Now(), time.Time{}, true
+	b.end()
+	b.began, b.drawn, b.running, b.tail = c.env.Now(), time.Time{}, true, tail
 	b.progress = progress{total: files, totalBytes: bytes}
+	if c.profile.Bars && c.screen.width != nil && c.env.Tick != nil {
+		b.alive = make(chan struct{})
+		go c.keepAlive(b.alive)
+	}
+}
+
+// end ends a phase.
+func (b *bar) end() {
+	b.running = false
+	if b.alive != nil {
+		close(b.alive)
+		b.alive = nil
+	}
 }
 
 // updateBar notes that a file of that many bytes is done and redraws a bar
@@ -62,7 +80,14 @@ func (c *console) finishBar(tail string) {
 	if c.profile.Bars && b.running {
 		c.screen.leave(b.fit(c.screen.columns(), "done_files", tail, ""))
 	}
-	b.running = false
+	b.end()
+}
+
+// dropBar ends a phase that was broken off.
+func (c *console) dropBar() {
+	c.bar.mu.Lock()
+	defer c.bar.mu.Unlock()
+	c.bar.end()
 }
 
 // counting names the running count.

@@ -15,7 +15,7 @@ func TestBar(t *testing.T) {
 	now := time.Unix(0, 0)
 	c := &console{screen: &screen{out: &out}, profile: compat.Profile{Bars: true}, env: Env{Now: func() time.Time { return now }}}
 	c.updateBar(tailBackup, 1, 2, 0) // before its phase: nothing
-	c.startBar(2650, 0)
+	c.startBar(tailBackup, 2650, 0)
 	c.updateBar(tailBackup, 50, 2650, 0)
 	c.updateBar(tailBackup, 60, 2650, 0) // too early
 	now = now.Add(time.Second)
@@ -23,7 +23,7 @@ func TestBar(t *testing.T) {
 	c.updateBar(tailBackup, 2650, 2650, 0)
 	c.finishBar(tailBackup)
 	c.finishBar(tailBackup)
-	c.startBar(0, 0)
+	c.startBar(tailSyncBackup, 0, 0)
 	c.finishBar(tailSyncBackup)
 	want := "Progress: [" + strings.Repeat(" ", 50) + "] 1% (50/2650, done_files/total_files). backup file \r" +
 		"Progress: [" + strings.Repeat("=", 49) + " ] 99% (2648/2650, done_files/total_files). backup file \r" +
@@ -34,7 +34,7 @@ func TestBar(t *testing.T) {
 	}
 	out.Reset()
 	c.profile.Bars = false
-	c.startBar(2, 0)
+	c.startBar(tailBackup, 2, 0)
 	c.updateBar(tailBackup, 1, 2, 0)
 	c.finishBar(tailBackup)
 	if out.Len() != 0 {
@@ -48,7 +48,7 @@ func TestBarCountsAnew(t *testing.T) {
 	var out bytes.Buffer
 	c := &console{screen: &screen{out: &out}, profile: compat.Profile{Bars: true}, env: Env{Now: func() time.Time { return time.Unix(0, 0) }}}
 	for _, files := range []int{40, 3, 3} { // merge, validation, of two backups
-		c.startBar(files, 0)
+		c.startBar(tailBackup, files, 0)
 		for i := range files {
 			c.updateBar(tailBackup, i+1, files, 0)
 		}
@@ -120,7 +120,7 @@ func TestMessagesBesideABar(t *testing.T) {
 	s := newSession([]string{"gs_probackup"}, Streams{In: strings.NewReader(""), Out: &terminal, Err: &terminal}, env)
 	s.profile = compat.Profile{Bars: true}
 	s.console = newConsole(s)
-	s.console.startBar(4, 0)
+	s.console.startBar(tailBackup, 4, 0)
 	s.console.updateBar(tailBackup, 1, 4, 0)
 	s.console.info("first")
 	s.console.info("second")

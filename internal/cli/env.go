@@ -52,6 +52,9 @@ type Env struct {
 	// OutWidth tells the present columns of the terminal that stdout is; nil
 	// if it is none.
 	OutWidth func() int
+	// Tick starts a ticker, for bars on a terminal; nil redraws them upon
+	// events only.
+	Tick func(every time.Duration) (ticks <-chan time.Time, stop func())
 	// OpenLink reaches the host of --remote-host.
 	OpenLink func(sshlink.Options) (agent.Link, error)
 	// OpenTerminal opens the controlling terminal for a password; nil if
@@ -79,6 +82,7 @@ func OSEnv() Env {
 		Signals:      true,
 		ErrTerminal:  isTerminal(os.Stderr.Fd()),
 		OutWidth:     terminalWidth(os.Stdout),
+		Tick:         tick,
 		OpenLink:     sshlink.Open,
 		OpenTerminal: openTerminal,
 	}

@@ -75,7 +75,7 @@ func renderBackupCopy(c *console, e event.Event) bool {
 		} else {
 			c.info("Start transferring data files")
 		}
-		c.startBar(e.Files, e.Bytes)
+		c.startBar(tailBackup, e.Files, e.Bytes)
 	case backup.FileCopied:
 		c.fileProgress("Process", e.Path, e.Done, e.Total)
 		c.updateBar(tailBackup, e.Done, e.Total, e.Size)
@@ -165,7 +165,7 @@ func renderBackupEnd(c *console, e event.Event) bool {
 	switch e := e.(type) {
 	case backup.SyncStarted:
 		c.info("Syncing backup files to disk")
-		c.startBar(e.Files, 0)
+		c.startBar(tailSyncBackup, e.Files, 0)
 	case backup.SyncFinished:
 		c.updateBar(tailSyncBackup, e.Files, e.Files, 0)
 		c.finishBar(tailSyncBackup)

@@ -76,7 +76,7 @@ func renderRestoreFiles(c *console, e event.Event) bool {
 		for i := 1; c.profile.ThreadLines && i <= c.threads; i++ {
 			c.logf("Start thread %d", i)
 		}
-		c.startBar(e.Files, e.Bytes)
+		c.startBar(tailRestore, e.Files, e.Bytes)
 	case restore.FileRestored:
 		c.fileProgress("Restore", e.Path, e.Done, e.Total)
 		c.updateBar(tailRestore, e.Done, e.Total, e.Size)
@@ -88,7 +88,7 @@ func renderRestoreFiles(c *console, e event.Event) bool {
 		} else {
 			c.info("Syncing restored files to disk")
 		}
-		c.startBar(e.Files, 0)
+		c.startBar(tailSyncRestore, e.Files, 0)
 	case restore.SyncFinished:
 		c.updateBar(tailSyncRestore, e.Files, e.Files, 0)
 		c.finishBar(tailSyncRestore)

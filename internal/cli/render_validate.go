@@ -27,7 +27,7 @@ func renderValidatePhase(c *console, e event.Event) bool {
 		if c.profile.PhaseLines {
 			c.info("Begin validate file")
 		}
-		c.startBar(e.Total, e.Bytes)
+		c.startBar(tailValidate, e.Total, e.Bytes)
 	case validate.FileChecked:
 		c.fileProgress("Validate", e.Path, e.Done, e.Total)
 		c.updateBar(tailValidate, e.Done, e.Total, e.Size)

@@ -154,6 +154,9 @@ func (s *session) useProfile(name string) error {
 }
 
 func (s *session) close() {
+	if s.console != nil {
+		s.console.dropBar()
+	}
 	s.screen.wipe()
 	// The messages are written; a failing close of the log changes nothing.
 	_ = s.log.Close()
