@@ -1,12 +1,12 @@
 package catalog
 
 import (
-	"os"
-	"path/filepath"
+	"io"
 	"reflect"
 	"testing"
 
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/fsx/crashfs"
 )
 
 // FuzzReadConfig: whatever is in pg_probackup.conf is an error with words, or
@@ -15,24 +15,28 @@ func FuzzReadConfig(f *testing.F) {
 	f.Add([]byte("# Backup instance information\npgdata = /data\nsystem-identifier = 215046882207064539\n"))
 	f.Add([]byte("restore-command = 'cp ''/x/%f'' %p'\nlog-rotation-age=90min # c\nretention-window = 0x10\ncompress-algorithm = z\n"))
 	f.Add([]byte("log-level-file = 'verb'\narchive-timeout = 5 min\nenable-dss = of\nBOGUS = 1\n"))
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(dir, "c")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
+		const path = "/c"
+		fsys := crashfs.New() // in memory: a real one syncs, and few inputs would be tried
+		err := fsx.WriteFileDurable(fsys, path, 0o600, func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		cfg := NewConfig()
-		if _, err := ReadConfig(fsx.OS(), path, cfg, func(UnknownOption) error { return nil }); err != nil {
+		if _, err := ReadConfig(fsys, path, cfg, func(UnknownOption) error { return nil }); err != nil {
 			if err.Error() == "" {
 				t.Fatal("error without words")
 			}
 			return
 		}
-		if err := SaveConfig(fsx.OS(), path, cfg); err != nil {
+		if err := SaveConfig(fsys, path, cfg); err != nil {
 			return // a line of more than 1023 bytes
 		}
 		back := NewConfig()
-		if _, err := ReadConfig(fsx.OS(), path, back, nil); err != nil {
+		if _, err := ReadConfig(fsys, path, back, nil); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(cfg.Settings(), back.Settings()) {

@@ -63,6 +63,8 @@ type Status int
 
 // The states. OK is validated, DONE finished but not validated; only these
 // two can be parents. StatusUnknown stands for unreadable control data.
+// DELETING is also what a directory reads as whose control file has the name
+// DeletingName.
 const (
 	StatusUnknown Status = iota
 	StatusOK
