@@ -15,6 +15,9 @@ import (
 //	skip REASON        the command cannot be played
 //	only               commands without it are not played
 //	exact              compare without substitutions
+//	play COMMAND       this is played instead: the recorded one without what
+//	                   ran beside the tool
+//	unordered          lines may come in any order
 //	positions          compare WAL positions, segments and transactions, too
 //	ours WHICH REGEXP TEXT
 //	                   on purpose ours prints TEXT for what matches in the
@@ -81,7 +84,11 @@ func (s *Score) add(line string) error {
 	verb, text, _ := strings.Cut(rest, " ")
 	r := rule{from: from, to: to, verb: verb}
 	switch verb {
-	case "exact", "positions", "only":
+	case "only":
+	case "exact", "positions", "unordered":
+		r.used = true
+	case "play":
+		r.words = []string{text}
 	case "skip":
 		if r.words = []string{text}; len(text) < 10 {
 			return fmt.Errorf("no reason")
@@ -177,6 +184,18 @@ func (s *Score) As(n int) int {
 	return n
 }
 
+// Command is what is played for a step, usually what was recorded.
+func (s *Score) Command(step Step) string {
+	if r := s.find(step.Number, "play"); r != nil {
+		r.used = true
+		return r.words[0]
+	}
+	return step.Command
+}
+
+// Unordered tells whether lines are compared without their order.
+func (s *Score) Unordered(n int) bool { return s.find(n, "unordered") != nil }
+
 // Positions tells whether places in the WAL are compared.
 func (s *Score) Positions(n int) bool { return s.find(n, "positions") != nil }
 
@@ -221,7 +240,7 @@ func (r *rule) replace(text string) string {
 func (s *Score) Unused() []string {
 	var list []string
 	for _, r := range s.rules {
-		if !r.used && r.verb != "exact" && r.verb != "positions" {
+		if !r.used {
 			list = append(list, fmt.Sprintf("%d-%d %s %q", r.from, r.to, r.verb, r.words))
 		}
 	}

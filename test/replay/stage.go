@@ -14,6 +14,7 @@ import (
 
 	"gsprobackup/internal/wal"
 	"gsprobackup/test/golden"
+	"gsprobackup/test/opengaussd"
 )
 
 // cliData has recorded files that the tests of internal/cli need too.
@@ -39,6 +40,8 @@ func symlink(_ string, m golden.Machine) error { return os.Symlink(m.Dir, m.Path
 //	wal DIR FROM-TO…        empty segments of timeline 1
 //	run WORDS…              the tool with these words, which must succeed
 //	server | mutate | stop  the stand-in; a step of its cluster's life
+//	stuck SQL ANSWER        the server does not answer such a statement; what it
+//	                        answers to another one
 //	log WORDS…              what SQL wrote into the WAL (see log.go)
 //	archive PATH FROM       finished segments, as the server's archiver does
 //	cbm off|on              changed block tracking stands still, or goes on
@@ -161,6 +164,9 @@ func (w *world) scene(words []string) {
 		re, err := regexp.Compile(words[1])
 		w.must(err)
 		w.interrupt = re
+	case "stuck":
+		w.server.Inject(opengaussd.Fault{On: words[1], Times: 1, Hold: make(chan struct{})})
+		w.server.Inject(opengaussd.Fault{On: words[1], Err: &opengaussd.Error{State: "55000", Message: words[2]}})
 	case "stop":
 		w.must(w.server.Close())
 	default:

@@ -55,6 +55,17 @@ type plain struct {
 	stdout, stderr, receiver string
 }
 
+// sorted has the lines in the order of their texts.
+func (p plain) sorted() plain {
+	sort := func(text string) string {
+		lines := strings.SplitAfter(text, "\n")
+		slices.Sort(lines)
+		return strings.Join(lines, "")
+	}
+	p.stdout, p.stderr = sort(p.stdout), sort(p.stderr)
+	return p
+}
+
 // positions are the substitutions that a score may switch off, where the WAL is
 // as recorded.
 var positions = map[string]bool{"WAL segment": true, "WAL position": true, "transaction": true}
