@@ -239,7 +239,7 @@ func TestRecordedStream(t *testing.T) {
 // does not is cut after wal_sender_timeout, one that asks is answered.
 func TestStreamTiming(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, ogdata.Options{NoDoubleWrite: true}, Config{SenderTimeout: 400 * time.Millisecond})
+	w := newWorld(t, ogdata.Options{NoDoubleWrite: true}, Config{SenderTimeout: 2 * time.Second}) // a busy machine answers late
 	c := dialRaw(t, w.srv.Port+1)
 	c.write(startupPacket(0x30033, "user", "rep", "replication", "true"))
 	for m := c.message(); m[0] != 'Z'; m = c.message() {
