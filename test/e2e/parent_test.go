@@ -158,7 +158,7 @@ func TestParentIsGuarded(t *testing.T) {
 		src.SQL(ctx, "BEGIN; CREATE TABLE IF NOT EXISTS dirty (v text); INSERT INTO dirty SELECT repeat('x', 1000) FROM generate_series(1, 2000); COMMIT")
 		cmd := tool(toolCtx, c.incrementArgs("delta", "-C")...)
 		return finish(t, toolCtx, cmd, func() {
-			waitFor(t, src, "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%pg_backup_start%'")
+			waitFor(t, src, "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%pg_backup_start(%' AND wait_event LIKE 'Checkpoint%'")
 			signal(t, cmd, syscall.SIGSTOP)
 			during()
 			signal(t, cmd, syscall.SIGCONT)
