@@ -103,3 +103,30 @@ func (c chains) merging() map[*catalog.Backup]bool {
 	}
 	return members
 }
+
+// mergedBelow is the FULL of an unfinished merge that b is based on, nil if
+// there is none. Such a backup is good again when the merge is finished, be it
+// that it looks like an orphan now: the backup its parent becomes has not got
+// its ID yet.
+func (c chains) mergedBelow(b *catalog.Backup) *catalog.Backup {
+	for _, f := range c.list {
+		if f.Mode != catalog.ModeFull || f.MergeDestID == 0 {
+			continue
+		}
+		dest := c.list.ByID(f.MergeDestID)
+		above := false
+		switch {
+		case f.Status == catalog.StatusMerging:
+			above = dest != nil && c.top(dest) == f && c.needs(b, f)
+		case f.Status == catalog.StatusMerged && dest != nil:
+			above = c.needs(b, dest)
+		case f.Status == catalog.StatusMerged:
+			top := c.top(b)
+			above = top.Mode != catalog.ModeFull && top.ParentID == f.MergeDestID
+		}
+		if above {
+			return f
+		}
+	}
+	return nil
+}

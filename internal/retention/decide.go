@@ -118,6 +118,10 @@ func (d *decider) guardTheRepairable() {
 			d.guard[b] = Reason{Cause: TooYoung}
 		case merging[b] && d.guard[b].Cause != BehindDamaged:
 			d.guard[b] = Reason{Cause: UnfinishedMerge}
+		case d.guard[b].Cause != BehindDamaged:
+			if full := d.mergedBelow(b); full != nil {
+				d.guard[b] = Reason{AboveMerge, full.ID}
+			}
 		}
 	}
 }

@@ -149,11 +149,22 @@ F2 - 3 MERGING dest=b
 F1 - 4 MERGED dest=gone
 F0 - 5 MERGING dest=gone`, `
 F3 keep: its FULL backup F3 is within redundancy
-c delete: it is expired
+c keep: it is based on the unfinished merge of backup F2
 b keep: it is part of an unfinished merge
 F2 keep: it is part of an unfinished merge
 F1 keep: it is part of an unfinished merge
 F0 delete: it is expired`},
+		{"orphans of a merge that has still to take its ID", Policy{Redundancy: 1, Delete: true}, `
+F3 - 0 OK
+d c 1 ORPHAN
+c gone 1 OK
+x lost 2 ORPHAN
+F2 - 3 MERGED dest=gone`, `
+F3 keep: its FULL backup F3 is within redundancy
+d keep: it is based on the unfinished merge of backup F2
+c keep: it is based on the unfinished merge of backup F2
+x delete: it is expired
+F2 keep: it is part of an unfinished merge`},
 		{"a damaged control file", Policy{Redundancy: 1, Delete: true}, `
 F3 - 0 OK
 c b 1 OK

@@ -38,6 +38,7 @@ const (
 	Pinned
 	NeededBy        // Backup, which stays, is a descendant
 	UnfinishedMerge // part of one; merge has to be called again
+	AboveMerge      // based on one, whose FULL is Backup
 	Damaged         // the control file cannot be read; it may be mended
 	BehindDamaged   // Backup is damaged: which chain it belongs to is not known
 	Doubled         // another directory claims the same ID
@@ -69,6 +70,8 @@ func (r Reason) String() string {
 		return fmt.Sprintf("backup %s needs it", r.Backup)
 	case UnfinishedMerge:
 		return "it is part of an unfinished merge"
+	case AboveMerge:
+		return fmt.Sprintf("it is based on the unfinished merge of backup %s", r.Backup)
 	case Damaged:
 		return "its control file is damaged"
 	case BehindDamaged:

@@ -114,8 +114,31 @@ func (m model) guarded(i int) bool {
 			(i == dest || slices.Contains(m.ancestors(dest), i)) {
 			return true
 		}
+		if m.onMerge(i, f, dest) {
+			return true
+		}
 	}
 	return m.twin(i) || m.damaged(i) || m.damaged(m.top(i)) || m.behindDamaged(i) || b.NoControl && m.now.Sub(b.StartTime()) < time.Hour
+}
+
+// onMerge: i comes to rest on what FULL f and dest, -1 if that is gone, become.
+func (m model) onMerge(i, f, dest int) bool {
+	full := m.list[f]
+	based := func(id catalog.ID) bool {
+		return slices.ContainsFunc(m.ancestors(i), func(x int) bool { return m.list[x].ID == id })
+	}
+	switch {
+	case full.MergeDestID == 0:
+		return false
+	case full.Status == catalog.StatusMerging:
+		return dest >= 0 && m.root(dest) == f && based(full.ID)
+	case full.Status == catalog.StatusMerged && dest >= 0:
+		return based(full.MergeDestID)
+	case full.Status == catalog.StatusMerged:
+		top := m.list[m.top(i)]
+		return top.Mode != catalog.ModeFull && top.ParentID == full.MergeDestID
+	}
+	return false
 }
 
 // behindDamaged: no good FULL stands between i and a newer damaged backup.

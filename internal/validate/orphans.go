@@ -4,15 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"gsprobackup/internal/catalog"
 )
 
 // MarkOrphans makes the descendants of a backup that is not usable ORPHAN,
 // newest first, and reports each (spec/server.md §6.2 step 5). backups are all
-// of the instance.
+// of the instance. Those above a merge that is going on are only reported:
+// they are good again in a moment, and a purge would take orphans.
 func MarkOrphans(deps Deps, backups catalog.List, bad *catalog.Backup) error {
 	for _, b := range backups.Descendants(bad) {
+		if merging(deps, bad) {
+			deps.Sink.Emit(OrphanBadParent{ID: b.ID, Parent: bad.ID, ParentStatus: bad.Status})
+			continue
+		}
 		if err := markBad(deps, b, bad); err != nil {
 			return err
 		}
@@ -20,12 +26,24 @@ func MarkOrphans(deps Deps, backups catalog.List, bad *catalog.Backup) error {
 	return nil
 }
 
+// merging tells whether somebody is merging a backup right now.
+func merging(deps Deps, b *catalog.Backup) bool {
+	return (b.Status == catalog.StatusMerging || b.Status == catalog.StatusMerged) && deps.Instance.NewLocker().Alive(b.Dir)
+}
+
 // MarkMissingParent does the same, oldest first, for the descendants of a
-// backup that is not there.
+// backup that is not there. A merge takes the ID of one that it has deleted.
 func MarkMissingParent(deps Deps, backups catalog.List, missing catalog.ID) error {
+	becoming := slices.ContainsFunc(backups, func(b *catalog.Backup) bool {
+		return b.Mode == catalog.ModeFull && missing != 0 && b.MergeDestID == missing && merging(deps, b)
+	})
 	for i := len(backups) - 1; i >= 0; i-- {
 		b := backups[i]
 		if _, id, broken := oldestBad(backups, b); broken && id == missing {
+			if becoming {
+				deps.Sink.Emit(OrphanMissingParent{ID: b.ID, Parent: missing})
+				continue
+			}
 			if err := markMissing(deps, b, missing); err != nil {
 				return err
 			}
