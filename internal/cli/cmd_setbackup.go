@@ -58,7 +58,10 @@ func (s *session) setBackup(ctx context.Context, r *request) error {
 	err = r.instance.UpdateControl(b, func(fresh *catalog.Backup) {
 		fresh.ExpireTime, fresh.Note, fresh.S3Status = changed.ExpireTime, changed.Note, changed.S3Status
 	})
-	if err != nil {
+	switch {
+	case err != nil && r.instance.Gone(b):
+		return catalog.DeletedError(b, err)
+	case err != nil:
 		return storable(err)
 	}
 	for _, m := range messages {

@@ -45,7 +45,7 @@ var outcomes = []outcome{
 	// Unfinished and failed backups are not valid; see also damage.
 	{"beside unfinished ones", regexp.MustCompile(`WARNING: Some backups (weren't locked and they were skipped|are not valid)`)},
 	{"changed meanwhile", regexp.MustCompile(`ERROR: Backup \w+ (was changed by another process|was started on top of backup|has status|, which)|ERROR: Backup \w+, which backup \w+ is based on`)},
-	{"gone meanwhile", regexp.MustCompile(`ERROR: (Failed to find backup|Target backup \w+ was not found|Requested backup \w+ is not found|Backup \w+ is not found|There are no|Failed to find parent full backup for|Failed to get file list for backup|Backup file list|Backup \w+ was deleted meanwhile|Control file "\S+" doesn't exist|Failed to find full backup that has unfinished merge)`)},
+	{"gone meanwhile", regexp.MustCompile(`ERROR: (Failed to find backup|Target backup \w+ was not found|Requested backup \w+ is not found|Backup \w+ is not found|There are no|Failed to find parent full backup for|Failed to get file list for backup|Backup file list|Backup \w+ was deleted meanwhile|Failed to find full backup that has unfinished merge)`)},
 	{"being taken", regexp.MustCompile(`WARNING: Backup \w+ has status: RUNNING\b`)},
 	{"refused", regexp.MustCompile(`ERROR: (Merge target is full backup and has multiple direct children|Failed to find merge candidate|Backup \w+ is based on a backup that would be merged|Backup \w+ is part of the unfinished merge|Full backup \w+ has unfinished merge|Create new full backup before an incremental one)`)},
 }
