@@ -20,6 +20,14 @@ func (r *Run) Reset() {
 	r.Frames, r.Headers, r.CRC = r.Frames[:0], r.Headers[:0], 0
 }
 
+// Frame is frame i with its header.
+func (r *Run) Frame(i int) []byte {
+	return r.Frames[r.Headers[i].Pos:EndOf(r.Headers, i, int64(len(r.Frames)))]
+}
+
+// Payload is the stored page in frame i.
+func (r *Run) Payload(i int) []byte { return r.Frame(i)[FrameHeaderSize:] }
+
 // Writer puts runs, in ascending block order, into one stored file, keeps its
 // CRC and collects its headers (24 bytes per page). It never looks into the
 // frames: whoever made the run, maybe on another host, has made its headers

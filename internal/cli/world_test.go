@@ -2,19 +2,17 @@ package cli
 
 import (
 	"bytes"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/remote/agent"
 	"gsprobackup/internal/remote/sshlink"
 	"gsprobackup/internal/usererr"
+	"gsprobackup/test/golden"
 )
 
 // home is where the recordings were made; every test has a directory of its
@@ -118,10 +116,14 @@ func (w *world) stage(words ...string) {
 		check(os.WriteFile(words[1], []byte(strings.Replace(w.read(words[1]), words[2], words[3], 1)), 0o600))
 	case "pgdata":
 		check(os.MkdirAll(filepath.Join(words[1], "global"), 0o700))
-		check(os.WriteFile(filepath.Join(words[1], "global/pg_control"), w.controlFile(), 0o600))
+		control, err := golden.ReadControlFile(filepath.Join(w.testdata, "pg_control.hex"))
+		check(err)
+		check(os.WriteFile(filepath.Join(words[1], "global/pg_control"), control, 0o600))
 	case "unpack":
 		check(os.MkdirAll(filepath.Join(words[2], "wal/n1"), 0o700))
-		for name, data := range readTxtar(w.t, filepath.Join(w.testdata, "catalogs", words[1]+".txtar")) {
+		files, err := golden.ReadFiles(filepath.Join(w.testdata, "catalogs", words[1]+".txtar"))
+		check(err)
+		for name, data := range files {
 			name = filepath.Join(words[2], name)
 			check(os.MkdirAll(filepath.Dir(name), 0o700))
 			check(os.WriteFile(name, []byte(data), 0o600))
@@ -129,32 +131,4 @@ func (w *world) stage(words ...string) {
 	default:
 		w.t.Fatalf("no such direction: %q", words)
 	}
-}
-
-// readTxtar reads files packed as "-- name --" and their lines.
-func readTxtar(t *testing.T, name string) map[string]string {
-	t.Helper()
-	archive, err := txtar.ParseFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, f := range archive.Files {
-		files[f.Name] = string(f.Data)
-	}
-	return files
-}
-
-// controlFile is the pg_control of the recorded openGauss 6.0.2 server.
-func (w *world) controlFile() []byte {
-	w.t.Helper()
-	text, err := os.ReadFile(filepath.Join(w.testdata, "pg_control.hex"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	head, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return append(head, make([]byte, 8192-len(head))...)
 }

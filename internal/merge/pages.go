@@ -157,8 +157,7 @@ func (p *pageMerge) repack(s *source) error {
 	}
 	p.re.Reset()
 	for i, h := range p.run.Headers {
-		end := blockfile.EndOf(p.run.Headers, i, int64(len(p.run.Frames)))
-		frame := p.run.Frames[h.Pos:end]
+		frame := p.run.Frame(i)
 		if err := blockfile.Decode(from, p.page, frame[blockfile.FrameHeaderSize:]); err != nil {
 			return fmt.Errorf("block %d: %w", h.Block, err)
 		}

@@ -139,9 +139,7 @@ func (x *extentBuilder) loadFrom(source int, first, n uint32) error {
 		if !x.wants(source, h.Block) {
 			continue
 		}
-		end := blockfile.EndOf(x.run.Headers, i, int64(len(x.run.Frames)))
-		payload := x.run.Frames[int64(h.Pos)+blockfile.FrameHeaderSize : end]
-		if err := blockfile.Decode(codec, x.images[h.Block-first], payload); err != nil {
+		if err := blockfile.Decode(codec, x.images[h.Block-first], x.run.Payload(i)); err != nil {
 			return fmt.Errorf("read block %d of backup file %s: %w", h.Block, s.path, err)
 		}
 	}

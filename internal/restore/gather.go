@@ -144,8 +144,7 @@ func (g *gatherer) append(s *pageSource, lo, hi int) error {
 		g.page = make([]byte, blockfile.PageSize)
 	}
 	for i, h := range g.other.Headers {
-		end := blockfile.EndOf(g.other.Headers, i, int64(len(g.other.Frames)))
-		if err := blockfile.Decode(codec, g.page, g.other.Frames[int64(h.Pos)+blockfile.FrameHeaderSize:end]); err != nil {
+		if err := blockfile.Decode(codec, g.page, g.other.Payload(i)); err != nil {
 			return fmt.Errorf("read block %d of backup file %s: %w", h.Block, s.path, err)
 		}
 		h.Pos = int32(len(g.run.Frames))

@@ -151,8 +151,7 @@ func (k *worker) unlike(ctx context.Context, s *pageSource, frames []int, req re
 			return nil, err
 		}
 		for i, h := range k.run.Headers {
-			end := blockfile.EndOf(k.run.Headers, i, int64(len(k.run.Frames)))
-			if err := blockfile.Decode(codec, page, k.run.Frames[int64(h.Pos)+blockfile.FrameHeaderSize:end]); err != nil {
+			if err := blockfile.Decode(codec, page, k.run.Payload(i)); err != nil {
 				return nil, fmt.Errorf("read block %d of backup file %s: %w", h.Block, s.path, err)
 			}
 			at := int(h.Block - req.From)

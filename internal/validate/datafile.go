@@ -175,9 +175,7 @@ func (c *pageChecker) checkPiece(d *dataFile, p *piece, s pageSettings) (bool, e
 		p.bytes += int64(len(c.run.Frames))
 		if !s.CRCOnly {
 			for i, h := range c.run.Headers {
-				end := blockfile.EndOf(c.run.Headers, i, int64(len(c.run.Frames)))
-				payload := c.run.Frames[int64(h.Pos)+blockfile.FrameHeaderSize : end]
-				good = c.checkPage(d, h.Block, payload, codec, s) && good
+				good = c.checkPage(d, h.Block, c.run.Payload(i), codec, s) && good
 			}
 		}
 		lo = hi

@@ -14,8 +14,9 @@ import (
 // of the instance. Those above a merge that is going on are only reported:
 // they are good again in a moment, and a purge would take orphans.
 func MarkOrphans(deps Deps, backups catalog.List, bad *catalog.Backup) error {
+	going := merging(deps, bad)
 	for _, b := range backups.Descendants(bad) {
-		if merging(deps, bad) {
+		if going {
 			deps.Sink.Emit(OrphanBadParent{ID: b.ID, Parent: bad.ID, ParentStatus: bad.Status})
 			continue
 		}

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"gsprobackup/internal/wal"
 	"gsprobackup/test/golden"
@@ -102,12 +99,16 @@ func (w *world) scene(words []string) {
 	switch words[0] {
 	case "pgdata":
 		w.must(mkdirs(filepath.Join(at(1), "global")))
-		w.must(os.WriteFile(filepath.Join(at(1), "global/pg_control"), w.controlFile(), 0o600))
+		control, err := golden.ReadControlFile(filepath.Join(cliData, "pg_control.hex"))
+		w.must(err)
+		w.must(os.WriteFile(filepath.Join(at(1), "global/pg_control"), control, 0o600))
 	case "started":
 		w.must(started(at(1), words[2]))
 	case "unpack":
 		w.must(mkdirs(filepath.Join(at(2), "wal/n1")))
-		for name, data := range w.readTxtar(filepath.Join(cliData, "catalogs", words[1]+".txtar")) {
+		files, err := golden.ReadFiles(filepath.Join(cliData, "catalogs", words[1]+".txtar"))
+		w.must(err)
+		for name, data := range files {
 			name = filepath.Join(at(2), name)
 			w.must(mkdirs(filepath.Dir(name)))
 			w.must(os.WriteFile(name, []byte(data), 0o600))
@@ -226,26 +227,4 @@ func makeSegments(dir, span string) error {
 		}
 	}
 	return nil
-}
-
-// readTxtar reads files packed as "-- name --" and their lines.
-func (w *world) readTxtar(name string) map[string]string {
-	w.t.Helper()
-	archive, err := txtar.ParseFile(name)
-	w.must(err)
-	files := map[string]string{}
-	for _, f := range archive.Files {
-		files[f.Name] = string(f.Data)
-	}
-	return files
-}
-
-// controlFile is the pg_control of the recorded openGauss 6.0.2 server.
-func (w *world) controlFile() []byte {
-	w.t.Helper()
-	text, err := os.ReadFile(filepath.Join(cliData, "pg_control.hex"))
-	w.must(err)
-	head, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	w.must(err)
-	return append(head, make([]byte, 8192-len(head))...)
 }
