@@ -47,7 +47,7 @@ func TestArchivePushKilled(t *testing.T) {
 	lt := src.CreateLoadTables(ctx, pgtest.LoadTables{})
 	load := src.Load(ctx, lt, 2)
 
-	begin := segmentOf(src.SQL(ctx, "SELECT pg_walfile_name(pg_switch_wal())")[0][0])
+	begin := segmentOf(switchWAL(t, src))
 	stop := make(chan struct{})
 	var group sync.WaitGroup
 	var kills atomic.Int64
@@ -55,7 +55,7 @@ func TestArchivePushKilled(t *testing.T) {
 	group.Go(func() { watchArchive(t, c, stop) })
 	last := begin
 	for last < begin+segments || kills.Load() < 3 {
-		last = segmentOf(src.SQL(ctx, "SELECT pg_walfile_name(pg_switch_wal())")[0][0])
+		last = segmentOf(switchWAL(t, src))
 		if last > begin+20*segments {
 			t.Errorf("only %d processes were killed", kills.Load())
 			break
@@ -190,9 +190,9 @@ func TestPromotedOldPrimary(t *testing.T) {
 		t.Fatalf("the old primary is on timeline %s", tli)
 	}
 	h.write(10)
-	h.server.SQL(ctx, "SELECT pg_switch_wal()")
+	switchWAL(t, h.server)
 	refused := []byte("WAL file already exists in archive with different content: ")
-	deadline := time.After(time.Minute)
+	deadline := time.After(5 * time.Minute) // an archiver looks again after one
 	for log := []byte(nil); !bytes.Contains(log, refused); log = h.server.LogTail(1 << 20) {
 		select {
 		case <-deadline:

@@ -182,7 +182,7 @@ func (h *pitrHistory) seal() {
 // archiver that missed its wake-up looks again after a minute.
 func (c *catalog) waitArchived(s *pgtest.Server) {
 	c.t.Helper()
-	last := s.SQL(context.Background(), "SELECT pg_walfile_name(pg_switch_wal())")[0][0]
+	last := switchWAL(c.t, s)
 	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		names, err := filepath.Glob(filepath.Join(c.dir, "wal", c.instance, last+"*"))
@@ -199,6 +199,16 @@ func (c *catalog) waitArchived(s *pgtest.Server) {
 		}
 		time.Sleep(20 * time.Millisecond) // polls a server, bounded by a deadline
 	}
+}
+
+// switchWAL ends the segment in use, if it has anything, and names the last one
+// that is finished. After a switch without a record behind it the position is
+// the start of the next segment, which 17 and later also name for it.
+func switchWAL(t testing.TB, s *pgtest.Server) string {
+	t.Helper()
+	ctx := context.Background()
+	end := lsn(t, s.SQL(ctx, "SELECT pg_switch_wal()")[0][0]) - 1
+	return s.SQL(ctx, fmt.Sprintf("SELECT pg_walfile_name('%X/%X')", end>>32, uint32(end)))[0][0]
 }
 
 // span is a range of states: where the log says no better, either end is right.
