@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -18,6 +19,8 @@ import (
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/catalog/lock"
+	"gsprobackup/internal/compress"
+	"gsprobackup/internal/crc32c"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/fsx/crashfs"
 	"gsprobackup/internal/fsx/faultfs"
@@ -37,7 +40,6 @@ func (w *world) few(want func(e *catalog.Entry) bool) {
 	for _, b := range list {
 		entries, err := catalog.LoadContent(w.fs, b)
 		w.must(err)
-		var sums contentlist.Counters
 		dirs := map[string]bool{}
 		keep := []*catalog.Entry{}
 		for i := range entries {
@@ -57,14 +59,21 @@ func (w *world) few(want func(e *catalog.Entry) bool) {
 				w.must(w.fs.Remove(path.Join(b.EntryDir(e.ExternalDir), e.Path)))
 			}
 		}
-		for _, e := range keep {
-			sums.Add(e, false)
-		}
-		w.must(catalog.SaveContent(w.fs, b, true, slices.Values(keep)))
-		w.must(inst.UpdateControl(b, func(b *catalog.Backup) {
-			b.ContentCRC, b.DataBytes, b.WALBytes, b.UncompressedBytes = 0, sums.DataBytes, sums.WALBytes, sums.UncompressedBytes
-		}))
+		w.relist(inst, b, keep)
 	}
+}
+
+// relist replaces the list of a backup.
+func (w *world) relist(inst *catalog.Instance, b *catalog.Backup, list []*catalog.Entry) {
+	w.t.Helper()
+	var sums contentlist.Counters
+	for _, e := range list {
+		sums.Add(e, false)
+	}
+	w.must(catalog.SaveContent(w.fs, b, true, slices.Values(list)))
+	w.must(inst.UpdateControl(b, func(b *catalog.Backup) {
+		b.ContentCRC, b.DataBytes, b.WALBytes, b.UncompressedBytes = 0, sums.DataBytes, sums.WALBytes, sums.UncompressedBytes
+	}))
 }
 
 // smallChain is a chain of four with a handful of files.
@@ -73,7 +82,60 @@ func smallChain(t testing.TB) *world {
 	w.cut = true
 	names := []string{"base/16384/16394", "base/16384/14606", "global/pg_control", "backup_label", "PG_VERSION"}
 	w.few(func(e *catalog.Entry) bool { return slices.Contains(names, e.Path) })
+	w.turn("TOWAGE", "TOWAGJ", "TOWAGN", "TOWAGR")
 	return w
+}
+
+// turn adds a file that becomes a directory after the FULL, and the other way
+// round.
+func (w *world) turn(full, first string, later ...string) {
+	w.t.Helper()
+	const dir, file = 0o040700, 0o100600
+	entry := func(path string, mode uint32) *catalog.Entry {
+		e := &catalog.Entry{Path: path, Mode: mode, CompressAlg: compress.None}
+		if e.IsRegular() { // a file holds its name
+			e.Size, e.CRC = int64(len(path)), crc32c.Sum([]byte(path))
+		}
+		return e
+	}
+	inst := w.instance()
+	add := func(id string, store bool, entries ...*catalog.Entry) {
+		b, err := catalog.ReadControl(w.fs, w.c.BackupDir(id)+"/"+catalog.ControlName, w)
+		w.must(err)
+		b.Dir = w.c.BackupDir(id)
+		old, err := catalog.LoadContent(w.fs, b)
+		w.must(err)
+		list := entries
+		for i := range old {
+			list = append(list, &old[i])
+		}
+		for _, e := range entries {
+			name := path.Join(b.DatabaseDir(), e.Path)
+			switch {
+			case e.IsDir():
+				w.must(fsx.MkdirAll(w.fs, name, 0o700))
+			case store:
+				w.must(fsx.WriteFile(w.fs, name, fsx.WriteOptions{Perm: 0o600}, func(f io.Writer) error {
+					_, err := io.WriteString(f, e.Path)
+					return err
+				}))
+			default:
+				e.Size = contentlist.SizeUnchanged
+			}
+		}
+		w.relist(inst, b, list)
+	}
+	then := func() []*catalog.Entry {
+		return []*catalog.Entry{
+			entry("to_dir", dir), entry("to_dir/sub", dir), entry("to_dir/sub/new", file),
+			entry("to_empty", dir), entry("to_file", file),
+		}
+	}
+	add(full, true, entry("to_dir", file), entry("to_file", dir), entry("to_file/old", file), entry("to_empty", file))
+	add(first, true, then()...)
+	for _, id := range later {
+		add(id, false, then()...)
+	}
 }
 
 // disturbed are the chains that are merged in these tests: one of a single

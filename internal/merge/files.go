@@ -31,6 +31,7 @@ type work struct {
 	// moved tells that external directories are numbered anew: nothing in
 	// them can stay where it is.
 	moved    bool
+	turned   turned
 	rules    pgdata.PageRules
 	segment  uint32
 	deferred bool // names are given when everything is staged
@@ -93,6 +94,7 @@ func (w *work) open() error {
 	}
 	w.total = len(w.todo)
 	w.suffix = w.freeSuffix()
+	w.findTurned()
 	slices.SortStableFunc(w.todo, func(a, b *catalog.Entry) int { return cmp.Compare(weight(b), weight(a)) })
 	return nil
 }
@@ -116,7 +118,7 @@ func (w *work) relSegBlocks() uint32 {
 // on with our merge, unless a file of the backup is called so.
 func (w *work) freeSuffix() string {
 	for suffix := "_tmp2"; ; suffix += "_" {
-		taken := slices.ContainsFunc(w.todo, func(e *catalog.Entry) bool { return strings.HasSuffix(e.Path, suffix) })
+		taken := slices.ContainsFunc(w.destMember().entries, func(e catalog.Entry) bool { return strings.HasSuffix(e.Path, suffix) })
 		if !taken {
 			return suffix
 		}
@@ -134,7 +136,7 @@ func (w *work) final(e *catalog.Entry) string {
 }
 
 // temp is where it is until then.
-func (w *work) temp(e *catalog.Entry) string { return w.final(e) + w.suffix }
+func (w *work) temp(e *catalog.Entry) string { return w.aside(w.final(e)) + w.suffix }
 
 // mergeFiles stages and commits all files.
 func (w *work) mergeFiles(ctx context.Context) error {
@@ -222,6 +224,23 @@ func (w *work) mark() error {
 
 // directories makes those that the FULL does not have.
 func (w *work) directories() error {
+	for dir := range w.resultDirs() {
+		if err := w.makeDir(w.aside(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) makeDir(dir string) error {
+	if err := fsx.MkdirAllDurable(w.deps.FS, dir, 0o700); err != nil {
+		return usererr.Wrap(err, "Cannot create directory \"%s\": %s", dir, usererr.SystemText(err))
+	}
+	return nil
+}
+
+// resultDirs are the directories in which the result keeps its files.
+func (w *work) resultDirs() map[string]bool {
 	dirs := map[string]bool{}
 	for n := range w.dest.Externals() {
 		dirs[w.full.ExternalDir(n+1)] = true
@@ -234,12 +253,7 @@ func (w *work) directories() error {
 			dirs[filepath.Dir(w.final(e))] = true
 		}
 	}
-	for dir := range dirs {
-		if err := fsx.MkdirAllDurable(w.deps.FS, dir, 0o700); err != nil {
-			return usererr.Wrap(err, "Cannot create directory \"%s\": %s", dir, usererr.SystemText(err))
-		}
-	}
-	return nil
+	return dirs
 }
 
 // checkSpace decides whether everything can be staged before the first file

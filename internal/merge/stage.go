@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"gsprobackup/internal/blockfile"
 	"gsprobackup/internal/catalog"
@@ -165,6 +166,9 @@ func (s *stage) note(ctx context.Context, batch []staged) error {
 
 // replaceFiles makes staged files and patches part of the FULL.
 func (s *stage) replaceFiles(ctx context.Context) error {
+	if err := s.clearWay(ctx); err != nil {
+		return err
+	}
 	if err := s.giveNames(); err != nil {
 		return err
 	}
@@ -245,13 +249,14 @@ func (s *stage) untouched(e *catalog.Entry) bool { return s.kept[keyOf(e)] }
 
 func keyOf(e *catalog.Entry) fileKey { return fileKey{e.ExternalDir, e.Path} }
 
+// exists looks for a regular file.
 func exists(fsys fsx.FS, name string) (size int64, ok bool, err error) {
 	fi, err := fsys.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, err
 	}
-	return fi.Size(), true, nil
+	return fi.Size(), fi.Mode().IsRegular(), nil
 }
