@@ -64,12 +64,14 @@ func TestGetoptAgreesWithGlibc(t *testing.T) {
 	}
 }
 
-// Possibilities recorded from the real tool, in its source order.
+// Possibilities recorded from the real tool, in its source order; that of "ba"
+// is read off the source.
 func TestAmbiguityListsOfTheRealTool(t *testing.T) {
 	for typed, want := range map[string]string{
 		"inst=x":                    "instance instance-id",
 		"log":                       "log-level-console log-level-file log-filename log-directory log-rotation-size log-rotation-age",
 		"backup":                    "backup-path backup-id backup-pg-log backup-mode backup-pg-replslot",
+		"ba":                        "backup-path backup-id backup-pg-log backup-mode backup-pg-replslot batch-size",
 		"no":                        "no-sync note no-validate no-password no-ready-rename no-validate-wal",
 		"t":                         "threads temp-slot tablespace-mapping ttl time timeline",
 		"w":                         "with-encryption with-key with-salt with-device-params wal wal-file-path wal-file-name wal-depth",

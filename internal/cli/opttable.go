@@ -85,6 +85,7 @@ func commandLineOptions() []option {
 		{name: "wal", set: yes(func(o *options) *bool { return &o.WAL })},
 		{name: "expired", set: yes(func(o *options) *bool { return &o.Expired })},
 		{name: "status", arg: true, set: text(func(o *options) *string { return &o.Status })},
+		{name: "backup-pg-replslot", since: "5.0", set: yes(func(o *options) *bool { return &o.BackupReplslot })},
 		{name: "force", set: yes(func(o *options) *bool { return &o.Force })},
 
 		{name: "compress", set: yes(func(o *options) *bool { return &o.Compress })},
@@ -115,7 +116,6 @@ func commandLineOptions() []option {
 		{name: "lsn", arg: true, sameAs: "recovery-target-lsn"},
 		{name: "immediate", set: yes(func(o *options) *bool { return &o.Target.Immediate })},
 
-		{name: "backup-pg-replslot", since: "5.0", set: yes(func(o *options) *bool { return &o.BackupReplslot })},
 		{name: "media-type", since: "6.0", short: 'M', arg: true, set: setMediaType, again: lastWins},
 		{name: "s3-status", since: "6.0", arg: true, set: text(func(o *options) *string { return &o.S3Status })},
 	}
