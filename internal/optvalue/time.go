@@ -3,6 +3,7 @@ package optvalue
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -10,10 +11,10 @@ import (
 const maxZoneHours = 15
 
 // ParseTime reads YYYY-MM-DD[ HH[:MM[:SS[±HH[[:]MM[:SS]]]]]] by the rules of
-// spec/cli.md §5.4: one non-alphanumeric character separates the fields and
-// one more may lead, trail or stand before the zone; fields out of range roll
-// over; a letter after the third field ends the reading. A text without zone
-// is in zone noZone.
+// spec/cli.md §5.4: non-alphanumeric characters lead or separate the fields,
+// five of them at most, and blanks may trail or stand before the zone; fields
+// out of range roll over; a letter after the third field ends the reading. A
+// text without zone is in zone noZone.
 //
 // Unlike the C tool it takes a written offset literally, also when local time
 // had another offset at that moment (spec/formats.md §3.1, hazard).
@@ -41,45 +42,39 @@ func ParseTime(s string, noZone *time.Location) (time.Time, error) {
 	return time.Date(f[0], time.Month(f[1]), f[2], f[3], f[4], f[5], 0, loc), nil
 }
 
-// splitZone separates the zone, which can only start at the sixth separator.
+// splitZone separates the zone, which can only stand behind five separators.
+// Those become blanks, also where several stand together; behind them only
+// blanks, the last number and the zone may follow.
 func splitZone(s string) (body, zone string, ok bool) {
-	s = trimOneSeparator(s)
-	seps := 0
+	var b strings.Builder
+	seps, ended := 0, false
 	for i := 0; i < len(s); i++ {
-		if isAlnum(s[i]) {
-			continue
+		switch c := s[i]; {
+		case isAlnum(c) && ended:
+			return "", "", false
+		case isAlnum(c):
+			b.WriteByte(c)
+		case seps < 5:
+			seps++
+			b.WriteByte(' ')
+		case c == '+' || c == '-':
+			return b.String(), strings.TrimRight(s[i:], blanks), true
+		case !isBlankByte(c):
+			return "", "", false
+		default:
+			ended = true
 		}
-		if seps++; seps < 6 {
-			continue
-		}
-		body, zone = s[:i], s[i:]
-		if len(zone) > 1 && isBlankByte(zone[0]) {
-			zone = zone[1:]
-		}
-		if len(zone) == 1 && isBlankByte(zone[0]) {
-			return body, "", true // a trailing blank
-		}
-		return body, zone, zone[0] == '+' || zone[0] == '-'
 	}
-	return s, "", true
-}
-
-func trimOneSeparator(s string) string {
-	if s != "" && !isAlnum(s[0]) {
-		return s[1:]
-	}
-	return s
+	return b.String(), "", true
 }
 
 // scanFields reads three to six numbers: at most 4 digits for the year and 2
-// for the others, at most one separator in between.
+// for the others, any number of blanks in between.
 func scanFields(s string) (f [6]int, ok bool) {
 	f = [6]int{0, 1, 1}
 	n := 0
 	for ; n < 6; n++ {
-		if n > 0 {
-			s = trimOneSeparator(s)
-		}
+		s = strings.TrimLeft(s, " ")
 		width := 2
 		if n == 0 {
 			width = 4
@@ -89,17 +84,12 @@ func scanFields(s string) (f [6]int, ok bool) {
 			end++
 		}
 		if end == 0 {
-			break
+			break // at the end, or at a letter, which hides whatever follows
 		}
 		f[n], _ = strconv.Atoi(s[:end]) // at most four digits
 		s = s[end:]
 	}
-	if n < 6 {
-		// Reading ended early: at the end of the text, or at a letter, which
-		// hides whatever follows. An empty field is an error.
-		return f, n >= 3 && (s == "" || isAlnum(s[0]))
-	}
-	return f, s == "" || (len(s) == 1 && !isAlnum(s[0]))
+	return f, n >= 3 && (n < 6 || strings.TrimLeft(s, " ") == "")
 }
 
 // parseOffset reads ±HH, ±HHMM, ±HH:MM or ±HH:MM:SS as seconds east of UTC.
@@ -109,9 +99,6 @@ func parseOffset(s string) (int, bool) {
 		east = -1
 	}
 	s = s[1:]
-	if n := len(s); n > 0 && isBlankByte(s[n-1]) {
-		s = s[:n-1]
-	}
 	parts := [3]int{}
 	n := 0
 	for {
