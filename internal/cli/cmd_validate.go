@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +43,6 @@ func (s *session) validateAll(ctx context.Context, r *request) error {
 	}
 	for _, inst := range instances {
 		if r.instance == nil && !s.configured(inst) {
-			s.console.warn("Configuration file \"%s\" is empty", inst.ConfigPath())
 			bad = true
 			continue
 		}
@@ -67,9 +68,19 @@ func (s *session) validateAll(ctx context.Context, r *request) error {
 }
 
 // configured tells whether an instance has a configuration with anything in
-// it; unknown keys do not matter here.
+// it, and warns if not; unknown keys do not matter here.
 func (s *session) configured(inst *catalog.Instance) bool {
 	ignore := func(catalog.UnknownOption) error { return nil }
 	n, err := catalog.ReadConfig(s.env.FS, inst.ConfigPath(), catalog.NewConfig(), ignore)
-	return err == nil && n > 0
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		// The C tool ends here, and the other instances are not looked at.
+		s.console.warn("%s", errorText(err))
+		s.console.warn("Configuration file \"%s\" is corrupted", inst.ConfigPath())
+	case n == 0:
+		s.console.warn("Configuration file \"%s\" is empty", inst.ConfigPath())
+	default:
+		return true
+	}
+	return false
 }

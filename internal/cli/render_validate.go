@@ -40,14 +40,6 @@ func renderValidatePhase(c *console, e event.Event) bool {
 		c.info("Backup %s data files are valid", e.ID)
 	case validate.FilesCorrupted:
 		c.warn("Backup %s data files are corrupted", e.ID)
-	case validate.AllValid:
-		c.info("All backups are valid")
-	case validate.SomeInvalid:
-		c.warn("Some backups are not valid")
-	case validate.SomeLocked:
-		c.warn("Some backups weren't locked and they were skipped")
-	case validate.ConfigEmpty:
-		c.warn("Configuration file \"%s\" is empty", e.Path)
 	default:
 		return false
 	}

@@ -12,10 +12,6 @@ import (
 	"gsprobackup/internal/event"
 )
 
-// ErrInvalid says that a validation of many backups found bad ones. It was
-// reported by SomeInvalid; only the exit status is left to tell.
-var ErrInvalid = errors.New("some backups are not valid")
-
 // InstanceResult sums up one instance.
 type InstanceResult struct{ Corrupt, Locked bool }
 

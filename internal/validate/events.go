@@ -208,15 +208,3 @@ type WALCorrupted struct{ ID catalog.ID }
 
 // WALValid says the WAL of a backup is complete.
 type WALValid struct{ ID catalog.ID }
-
-// AllValid, SomeInvalid and SomeLocked close a validation of many backups.
-type AllValid struct{}
-
-// SomeInvalid says at least one backup is bad.
-type SomeInvalid struct{}
-
-// SomeLocked says at least one backup was in use.
-type SomeLocked struct{}
-
-// ConfigEmpty says an instance has no usable configuration.
-type ConfigEmpty struct{ Path string }
