@@ -328,6 +328,7 @@ func TestScannerOfC(t *testing.T) {
 		{"base/1/2", "path", "base/1/2", true},
 		{"base/1/2", "n_blocks", "7", true},
 		{"base/1/2", "hdr_crc", "", true},
+		{"a,1", "size", "", true},    // the comma behind the path is taken for its key
 		{"a,1", "segno", "3", true},  // a comma before a digit
 		{"a,b", "path", "a,b", true}, // found before the comma counts
 		{"a,b", "segno", "", false},  // a letter where a quote is due

@@ -46,9 +46,10 @@ func scanC(line, key string) (value string, found, ok bool) {
 		for i < len(line) && k < len(key) && line[i] == key[k] {
 			i, k = i+1, k+1
 		}
-		if i < len(line) && line[i] == '"' && k > 0 {
+		if i < len(line) && line[i] == '"' {
 			return valueC(line[i+1:])
 		}
+		i++ // what does not match is passed over, even a comma
 		for i < len(line) && line[i] != ',' {
 			i++
 		}

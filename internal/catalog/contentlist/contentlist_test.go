@@ -212,8 +212,8 @@ func TestPathsThatLookLikeSyntax(t *testing.T) {
 
 func TestScannableByC(t *testing.T) {
 	for path, want := range map[string]bool{
-		"base/1/2": true, "a,1": true, "a,": true, "a,1,2": true, "é": true, "{}:": true, "a,é": true,
-		"a,b": false, "a,1,b": false, `a"b`: false, "a\nb": false,
+		"base/1/2": true, "é": true, "{}:": true,
+		"a,b": false, "a,1,b": false, "a,1": false, "a,": false, `a"b`: false, "a\nb": false,
 		strings.Repeat("x", 1023): true, strings.Repeat("x", 1024): false,
 	} {
 		if got := ScannableByC(path); got != want {

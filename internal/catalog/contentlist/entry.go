@@ -22,9 +22,10 @@
 //	  "hdr_size":"<i32>"}                                  n_headers > 0
 //
 // It looks like JSON and is not: nothing is escaped. The C tool's scanner
-// loses its way in a path with a quote or with a comma before a letter; the
-// reader here finds the end of the path by the fixed order of the keys, so
-// every path without a line feed comes back.
+// loses its way in a path with a quote or a comma: it takes a comma for the
+// end of a key, also inside of a value. The reader here finds the end of the
+// path by the fixed order of the keys, so every path without a line feed comes
+// back.
 package contentlist
 
 import (
@@ -107,14 +108,5 @@ const (
 // ScannableByC tells whether the C tool can read back a list with this path
 // (spec/formats.md §4.4). Such a list is good for this program all the same.
 func ScannableByC(path string) bool {
-	if strings.ContainsAny(path, "\"\n") || len(path) >= cMaxPath || len(path)+maxTail >= cMaxLine {
-		return false
-	}
-	_, behind, found := strings.Cut(path, ",")
-	if !found {
-		return true
-	}
-	return !strings.ContainsFunc(behind, func(r rune) bool {
-		return (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
-	})
+	return !strings.ContainsAny(path, "\"\n,") && len(path) < cMaxPath && len(path)+maxTail < cMaxLine
 }
