@@ -72,14 +72,10 @@ func (w *work) close() error {
 
 // open reads all lists.
 func (w *work) open() error {
-	dirs := w.dest.Externals()
-	for _, b := range w.chain {
-		m, err := openMember(w.deps.FS, b, dirs)
-		if err != nil {
-			return err
-		}
-		w.members = append(w.members, m)
+	if err := w.openMembers(); err != nil {
+		return err
 	}
+	dirs := w.dest.Externals()
 	w.moved = !slices.Equal(w.full.Externals(), dirs) && w.full.ExternalDirs != ""
 	layout, err := validate.LayoutOf(w.dest)
 	if err != nil {
@@ -96,6 +92,29 @@ func (w *work) open() error {
 	w.suffix = w.freeSuffix()
 	w.findTurned()
 	slices.SortStableFunc(w.todo, func(a, b *catalog.Entry) int { return cmp.Compare(weight(b), weight(a)) })
+	return nil
+}
+
+func (w *work) openMembers() error {
+	dirs := w.dest.Externals()
+	var doubt error
+	for _, b := range w.chain {
+		m, err := openMember(w.deps.FS, b, dirs)
+		var sum *catalog.ContentCRCError
+		if b == w.full && b.Status == catalog.StatusMerging && errors.As(err, &sum) {
+			doubt = err
+			unchecked := *b
+			unchecked.ContentCRC = 0
+			m, err = openMember(w.deps.FS, &unchecked, dirs)
+		}
+		if err != nil {
+			return err
+		}
+		w.members = append(w.members, m)
+	}
+	if doubt != nil && !isResult(w.fullMember().entries, w.destMember().entries) {
+		return doubt
+	}
 	return nil
 }
 

@@ -75,6 +75,27 @@ func openMember(fsys fsx.FS, b *catalog.Backup, dirs []string) (*member, error) 
 	return m, nil
 }
 
+// isResult tells whether a FULL's list is that of its merge with the backup that
+// has the list dest. C writes it before the control file with its CRC.
+func isResult(list, dest []catalog.Entry) bool {
+	if len(list) != len(dest) {
+		return false
+	}
+	files := make(map[fileKey]*catalog.Entry, len(dest))
+	for i := range dest {
+		files[keyOf(&dest[i])] = &dest[i]
+	}
+	for i := range list {
+		e := &list[i]
+		d := files[keyOf(e)]
+		if d == nil || e.Size < 0 || e.Mode != d.Mode || e.IsDatafile != d.IsDatafile || e.NBlocks != d.NBlocks || e.Segno != d.Segno {
+			return false
+		}
+		delete(files, keyOf(e))
+	}
+	return true
+}
+
 // renumber gives for each directory of own its number in dest, 0 for none.
 func renumber(own, dest []string) []int {
 	numbers := make([]int, len(own))
