@@ -335,6 +335,14 @@ func TestRemoveInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stray := i.Dir() + "/notes"
+	if err := os.MkdirAll(stray+"/diary", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, c.RemoveInstance(ctx, i), fmt.Sprintf("Directory \"%s\" is not a backup", stray))
+	if err := os.RemoveAll(stray); err != nil {
+		t.Fatal(err)
+	}
 	before := tree(t, c.Root())
 	other := lock.New(fsx.OS(), event.Discard)
 	k, err := LockBackup(ctx, other, list[2], lock.Intent{})

@@ -147,6 +147,24 @@ func listTree(ctx context.Context, fsys fsx.FS, dir string, names []string) ([]s
 	return names, nil
 }
 
+// CheckForeign refuses directories that are not backups.
+func (i *Instance) CheckForeign(list List) error {
+	for _, b := range list {
+		if !b.NoControl {
+			continue
+		}
+		name, err := i.ForeignFile(b)
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			return usererr.New("Directory \"%s\" is not a backup", b.Dir).
+				WithHint("it has no control file, but contains %q", name)
+		}
+	}
+	return nil
+}
+
 // ForeignFile looks into a backup's directory for a name that no backup has
 // and returns one, or "". A directory without control file may be anything;
 // the C tool takes it for a backup and removes it (spec/cli.md §13 row 8).

@@ -254,10 +254,14 @@ func LockBackup(ctx context.Context, locker *lock.Locker, b *Backup, intent lock
 }
 
 // RemoveInstance deletes all backups of i, its WAL archive, its configuration
-// and both directories. Nothing is deleted unless every backup can be locked.
+// and both directories. Nothing is deleted unless every backup can be locked,
+// or if there is a directory that is no backup.
 func (c *Catalog) RemoveInstance(ctx context.Context, i *Instance) (err error) {
 	list, err := i.Backups(ctx)
 	if err != nil {
+		return err
+	}
+	if err := i.CheckForeign(list); err != nil {
 		return err
 	}
 	locker := i.NewLocker()

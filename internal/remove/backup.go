@@ -50,7 +50,7 @@ func Backup(ctx context.Context, deps Deps, opts Options) (err error) {
 		deps.Sink.Emit(Selected{ID: b.ID, DryRun: opts.DryRun})
 	}
 	deps.Sink.Emit(SizeKnown{ID: opts.ID, Bytes: residentSize(chosen)})
-	if err := errors.Join(checkMerges(all, chosen), checkForeign(deps.Instance, chosen)); err != nil || opts.DryRun {
+	if err := errors.Join(checkMerges(all, chosen), deps.Instance.CheckForeign(chosen)); err != nil || opts.DryRun {
 		return err
 	}
 	oldestFirst := slices.Clone(chosen)
@@ -83,8 +83,7 @@ func Backup(ctx context.Context, deps Deps, opts Options) (err error) {
 func choose(all catalog.List, id catalog.ID) catalog.List {
 	wanted := map[*catalog.Backup]bool{}
 	add := func(b *catalog.Backup) {
-		wanted[b] = true
-		for _, d := range all.Descendants(b) {
+		for _, d := range withAllOn(all, b) {
 			wanted[d] = true
 		}
 	}

@@ -91,22 +91,17 @@ func residentSize(list catalog.List) (bytes int64) {
 	return bytes
 }
 
-// checkMerges refuses to delete what a half-merged FULL backup, which stays,
-// can only be completed with. The C tool deletes it and loses both.
+// checkMerges refuses to delete members of an unfinished merge whose FULL
+// backup stays. One that says MERGING can only be completed with them; and what
+// is based on a merge goes with its members, but is good again when it is
+// finished. The C tool deletes them.
 func checkMerges(all, chosen catalog.List) error {
 	for _, full := range all {
-		if full.Status != catalog.StatusMerging || full.Mode != catalog.ModeFull || contains(chosen, full) {
+		if full.Mode != catalog.ModeFull || contains(chosen, full) {
 			continue
 		}
-		dest := all.ByID(full.MergeDestID)
-		if dest == nil {
-			continue
-		}
-		chain, err := all.ChainTo(dest)
-		if err != nil || chain[0] != full {
-			continue // cannot be completed any more
-		}
-		for _, b := range chain {
+		members, dest := mergeMembers(all, full)
+		for _, b := range members {
 			if contains(chosen, b) {
 				return usererr.New("Backup %s is part of the unfinished merge of full backup %s with backup %s", b.ID, full.ID, dest.ID).
 					WithHint("call merge -i %s again, or delete the full backup", dest.ID)
@@ -116,22 +111,39 @@ func checkMerges(all, chosen catalog.List) error {
 	return nil
 }
 
-// checkForeign refuses directories that are not backups.
-func checkForeign(i *catalog.Instance, list catalog.List) error {
-	for _, b := range list {
-		if !b.NoControl {
-			continue
+// mergeMembers are the increments of a FULL's unfinished merge that are there,
+// none if it cannot be completed any more.
+func mergeMembers(all catalog.List, full *catalog.Backup) (members catalog.List, dest *catalog.Backup) {
+	dest = all.ByID(full.MergeDestID)
+	if dest == nil || dest == full {
+		return nil, nil
+	}
+	chain, err := all.ChainTo(dest)
+	switch {
+	case full.Status == catalog.StatusMerging && err == nil && chain[0] == full:
+		return chain[1:], dest
+	case full.Status == catalog.StatusMerged: // the oldest may be gone
+		for b := dest; b != nil && b != full && !contains(members, b); b = all.Parent(b) {
+			members = append(members, b)
 		}
-		name, err := i.ForeignFile(b)
-		if err != nil {
-			return err
-		}
-		if name != "" {
-			return usererr.New("Directory \"%s\" is not a backup", b.Dir).
-				WithHint("it has no control file, but contains %q", name)
+		return members, dest
+	}
+	return nil, nil
+}
+
+// withAllOn returns a backup and all that is based on it. A merged FULL that
+// has not got its ID yet is the parent of those that name the destination.
+func withAllOn(all catalog.List, b *catalog.Backup) catalog.List {
+	list := append(catalog.List{b}, all.Descendants(b)...)
+	if b.Mode != catalog.ModeFull || b.Status != catalog.StatusMerged || all.ByID(b.MergeDestID) != nil {
+		return list
+	}
+	for _, x := range all {
+		if x.Mode != catalog.ModeFull && x.ParentID == b.MergeDestID {
+			list = append(append(list, x), all.Descendants(x)...)
 		}
 	}
-	return nil
+	return list
 }
 
 func contains(list catalog.List, b *catalog.Backup) bool {

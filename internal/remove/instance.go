@@ -11,6 +11,9 @@ func Instance(ctx context.Context, deps Deps) error {
 	if err != nil {
 		return err
 	}
+	if err := deps.Instance.CheckForeign(all); err != nil {
+		return err
+	}
 	for _, b := range all {
 		deps.Sink.Emit(StatusMatched{ID: b.ID, Status: b.Status, DryRun: true})
 	}

@@ -230,6 +230,19 @@ func play(t *testing.T, prepare func(*catalog.Instance, catalog.List), meanwhile
 	return names.Replace(strings.ReplaceAll(strings.Join(log, ", "), "remove.", ""))
 }
 
+// startOn begins a backup an hour later on top of another.
+func startOn(t *testing.T, i *catalog.Instance, parent catalog.ID) {
+	t.Helper()
+	b, err := i.NewBackupDir(idD.Time().Add(time.Hour), catalog.ModePtrack, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.ParentID = parent
+	if err := i.SaveControl(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDelete(t *testing.T) {
 	set := func(id catalog.ID, s catalog.Status) func(*catalog.Instance, catalog.List) {
 		return func(i *catalog.Instance, l catalog.List) {
@@ -269,14 +282,7 @@ func TestDelete(t *testing.T) {
 			"ChainFound{F false}, Selected{c false}, Selected{b false}, Selected{a false}, Selected{F false}, SizeKnown{F 40}, delete F, delete a, delete b, delete c"},
 		{"a backup is started on it", nil, func(i *catalog.Instance, e event.Event) {
 			if _, ok := e.(SizeKnown); ok {
-				b, err := i.NewBackupDir(idD.Time().Add(time.Hour), catalog.ModePtrack, 0)
-				if err != nil {
-					t.Fatal(err)
-				}
-				b.ParentID = idB
-				if err := i.SaveControl(b); err != nil {
-					t.Fatal(err)
-				}
+				startOn(t, i, idB)
 			}
 		}, id(idB, false), "ChainFound{b false}, Selected{b false}, SizeKnown{b 10}, Backup " + (idD + 3600).String() + " was started on top of backup b meanwhile, nothing is deleted"},
 		{"not a backup", func(i *catalog.Instance, _ catalog.List) {
@@ -291,6 +297,33 @@ func TestDelete(t *testing.T) {
 			"StatusWanted{CORRUPT false}, delete b, StatusMatched{a CORRUPT false}, delete a, TotalKnown{2 20}, StatusDeleted{2 n1}"},
 		{"one of them in use", func(i *catalog.Instance, l catalog.List) { set(idA, catalog.StatusCorrupt)(i, l); held(idB)(i, l) }, nil,
 			status(catalog.StatusCorrupt), "StatusWanted{CORRUPT false}, Cannot lock backup b directory"},
+		{"half of a finished merge", set(idF, catalog.StatusMerged), nil, id(idA, false),
+			"ChainFound{a false}, Selected{b false}, Selected{a false}, SizeKnown{a 20}, Backup a is part of the unfinished merge of full backup F with backup a"},
+		{"what it has left", func(i *catalog.Instance, l catalog.List) {
+			set(idF, catalog.StatusMerged)(i, l)
+			set(idA, catalog.StatusDeleting)(i, l)
+		}, nil,
+			status(catalog.StatusDeleting), "StatusWanted{DELETING false}, Backup a is part of the unfinished merge of full backup F with backup a"},
+		{"a merge without its name", func(i *catalog.Instance, l catalog.List) {
+			set(idF, catalog.StatusMerged)(i, l)
+			if err := os.RemoveAll(l.ByID(idA).Dir); err != nil {
+				t.Fatal(err)
+			}
+		}, nil, id(idF, false), "ChainFound{F false}, Selected{c false}, Selected{b false}, Selected{F false}, SizeKnown{F 30}, delete F, delete b, delete c"},
+		{"finished meanwhile", set(idC, catalog.StatusRunning), func(i *catalog.Instance, e event.Event) {
+			if _, ok := e.(StatusMatched); ok {
+				l, err := i.WithSink(event.Discard).Backups(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				set(idC, catalog.StatusOK)(i, l)
+			}
+		}, status(catalog.StatusRunning), "StatusWanted{RUNNING false}, StatusMatched{c RUNNING false}, Backup c was changed by another process"},
+		{"one more on it meanwhile", set(idD, catalog.StatusDone), func(i *catalog.Instance, e event.Event) {
+			if _, ok := e.(StatusMatched); ok {
+				startOn(t, i, idD)
+			}
+		}, status(catalog.StatusDone), "StatusWanted{DONE false}, StatusMatched{d DONE false}, Backup " + (idD + 3600).String() + " was started on top of backup d meanwhile"},
 		{"no such status", nil, nil, status(catalog.StatusRunning),
 			"StatusWanted{RUNNING false}, TotalKnown{0 0}, NothingMatched{n1 RUNNING}"},
 	} {

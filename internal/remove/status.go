@@ -3,8 +3,11 @@ package remove
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/usererr"
 )
 
 // StatusOptions of Status.
@@ -38,7 +41,7 @@ func Status(ctx context.Context, deps Deps, opts StatusOptions) error {
 			return err
 		}
 	}
-	if err := errors.Join(checkMerges(all, chosen), checkForeign(inst, chosen)); err != nil {
+	if err := errors.Join(checkMerges(all, chosen), inst.CheckForeign(chosen)); err != nil {
 		return err
 	}
 	locker := inst.NewLocker()
@@ -53,9 +56,12 @@ func Status(ctx context.Context, deps Deps, opts StatusOptions) error {
 		if err != nil {
 			return err
 		}
-		// The size is told at the end, from what was known before.
-		gone := *b
-		if err := errors.Join(inst.DeleteBackup(ctx, &gone), k.Release()); err != nil {
+		if err = checkStill(ctx, inst, b, opts.Status, chosen); err == nil {
+			// The size is told at the end, from what was known before.
+			gone := *b
+			err = inst.DeleteBackup(ctx, &gone)
+		}
+		if err := errors.Join(err, k.Release()); err != nil {
 			return err
 		}
 	}
@@ -69,6 +75,29 @@ func Status(ctx context.Context, deps Deps, opts StatusOptions) error {
 	return nil
 }
 
+// checkStill looks at a backup again, now that it is locked. Those before it
+// may have taken a long time, in which it was finished or found to be good, or
+// another one was taken on top of it.
+func checkStill(ctx context.Context, i *catalog.Instance, b *catalog.Backup, s catalog.Status, chosen catalog.List) error {
+	fresh, err := i.WithSink(event.Discard).Backups(ctx)
+	if err != nil {
+		return err
+	}
+	in := func(list catalog.List, dir string) int {
+		return slices.IndexFunc(list, func(x *catalog.Backup) bool { return x.Dir == dir })
+	}
+	n := in(fresh, b.Dir)
+	if n < 0 || in(chooseStatus(fresh, s), b.Dir) < 0 {
+		return usererr.New("Backup %s was changed by another process", b.ID)
+	}
+	for _, x := range withAllOn(fresh, fresh[n]) {
+		if in(chosen, x.Dir) < 0 {
+			return usererr.New("Backup %s was started on top of backup %s meanwhile", x.ID, b.ID)
+		}
+	}
+	return nil
+}
+
 // chooseStatus returns the backups of a status and their descendants, newest
 // first.
 func chooseStatus(all catalog.List, s catalog.Status) catalog.List {
@@ -77,8 +106,7 @@ func chooseStatus(all catalog.List, s catalog.Status) catalog.List {
 		if b.Status != s || wanted[b] {
 			continue
 		}
-		wanted[b] = true
-		for _, d := range all.Descendants(b) {
+		for _, d := range withAllOn(all, b) {
 			wanted[d] = true
 		}
 	}
