@@ -180,10 +180,15 @@ func (r *run) leaveOutPages(it *listed, t *pagecopy.Task, known knownFile) {
 	switch {
 	case d.all || d.anew[it.DBOid]:
 	case d.changes != nil:
+		relation := pgdata.RelationOf(it.Path, r.layout.Classify(it.Path))
 		t.Map = d.changes.Map(ptrack.File{
-			Relation: pgdata.RelationOf(it.Path, r.layout.Classify(it.Path)),
-			First:    t.FirstBlock, Blocks: t.Blocks(), Known: known.blocks,
+			Relation: relation, First: t.FirstBlock, Blocks: t.Blocks(), Known: known.blocks,
 		})
+		if t.Map != nil && d.changes.Unsure(relation) {
+			// The pages themselves tell what the map lacks.
+			t.Floor = remote.Floor{LSN: r.parent.StartLSN, Known: known.blocks, KeepVisible: true, Marked: t.Map}
+			t.Map = nil
+		}
 	default:
 		t.Floor = d.floor
 		t.Floor.Known = known.blocks

@@ -25,7 +25,9 @@ type CBMRow struct {
 	// without the suffix of row-compressed files.
 	Path                        string
 	Dropped, Created, Truncated bool
-	// TruncateBlock is the new length, if Truncated.
+	// TruncateBlock is the length after the last cut, if Truncated. That of
+	// earlier ones is not told (CBMPageMergeBitmap in the server's
+	// cbmparsexlog.cpp, all releases).
 	TruncateBlock uint32
 	// Count is the number of blocks in Blocks: decimal numbers in the
 	// relation, separated by a comma and blanks.
@@ -75,7 +77,9 @@ func (c *Changes) addCBM(row CBMRow) error {
 		c.setAnew(row.Path)
 	}
 	if row.Truncated {
-		c.relation(row.Path).cutTo(row.TruncateBlock)
+		r := c.relation(row.Path)
+		r.cutTo(row.TruncateBlock)
+		r.unsure = true
 	}
 	if row.Count == 0 && len(row.Blocks) == 0 {
 		return nil

@@ -18,9 +18,12 @@ type Changes struct {
 // the first file, relative to the data directory, without the suffix of a
 // row-compressed one.
 type relation struct {
-	// cut is the shortest length the relation was cut to, in blocks.
+	// cut is the shortest length the relation is known to have been cut to,
+	// in blocks.
 	cut    uint64
 	chunks map[uint32]*chunk
+	// unsure says that an earlier cut may have been deeper.
+	unsure bool
 }
 
 const (
@@ -109,6 +112,14 @@ func (c *Changes) Map(f File) *PageMap {
 	}
 	m.addFrom(from, f.Blocks)
 	return m
+}
+
+// Unsure tells whether the map of a relation's file may lack blocks that an
+// earlier cut took off and that came back without WAL. Such a block has no LSN
+// of real WAL.
+func (c *Changes) Unsure(relation string) bool {
+	r := c.rels[relation]
+	return r != nil && r.unsure
 }
 
 // copyTo marks the changed ones of n blocks from first on.

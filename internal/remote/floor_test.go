@@ -10,6 +10,7 @@ import (
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/ptrack"
 )
 
 // floorPages is a file with one page of each kind a Floor tells apart. The
@@ -38,6 +39,8 @@ func TestFloor(t *testing.T) {
 	if err := os.WriteFile(path, floorPages(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	marked := ptrack.NewPageMap(9)
+	marked.Add(7)
 	tests := []struct {
 		name  string
 		floor Floor
@@ -49,6 +52,7 @@ func TestFloor(t *testing.T) {
 		{"grown since", Floor{LSN: floorLSN, Known: 8}, []uint32{1, 2, 4, 6, 8}},
 		{"empty in the parent", Floor{LSN: floorLSN}, []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8}},
 		{"hint bits not logged", Floor{LSN: floorLSN, Known: 9, KeepVisible: true}, []uint32{1, 2, 3, 4, 6}},
+		{"with a map", Floor{LSN: floorLSN, Known: 9, KeepVisible: true, Marked: marked}, []uint32{1, 2, 4, 6, 7}},
 	}
 	for _, tt := range tests {
 		run, err := readRun(t, Local(fsx.OS()), RunRequest{Path: path, To: 9, Floor: tt.floor})

@@ -49,13 +49,24 @@ type Floor struct {
 	// are not logged, the mark is set without a new LSN, and a page without
 	// it but with its bit in the visibility map gives wrong answers.
 	KeepVisible bool
+	// Marked, if there is one, has the blocks to keep whatever their pages
+	// say, and KeepVisible means nothing. Set that all the same: an agent
+	// that does not know Marked goes by it.
+	Marked *ptrack.PageMap
 }
 
 // drops tells whether a page is left out.
 func (f Floor) drops(block uint32, page []byte, check pgdata.PageCheck) bool {
 	return f.LSN != 0 && check.Status != pgdata.PageZero &&
 		check.LSN < f.LSN && check.LSN >= pgdata.FirstLSN && block < f.Known &&
-		!(f.KeepVisible && pgdata.PageAllVisible(page))
+		!f.keeps(block, page)
+}
+
+func (f Floor) keeps(block uint32, page []byte) bool {
+	if f.Marked != nil {
+		return f.Marked.Has(block)
+	}
+	return f.KeepVisible && pgdata.PageAllVisible(page)
 }
 
 // Run is the answer to a RunRequest: the stored frames of the pages that were

@@ -14,7 +14,7 @@ import (
 // revision grows with each field or request added.
 const (
 	major    = 1
-	revision = 2
+	revision = 3
 )
 
 // features are what a peer can do beside what its revision says. None is

@@ -168,19 +168,15 @@ func (m *compressedInfoAnswer) fields(c *codec) {
 	c.u8(&m.Algorithm)
 }
 
-// runMessage is a remote.RunRequest. Of the map only the wanted blocks travel:
-// there are at most remote.MaxRunPages.
+// runMessage is a remote.RunRequest. Of the maps only the blocks of the range
+// travel: at most remote.MaxRunPages are wanted.
 type runMessage struct{ remote.RunRequest }
 
 func (m *runMessage) fields(c *codec) {
 	c.text(&m.Path)
 	c.u32(&m.From)
 	c.u32(&m.To)
-	marked := m.Map != nil
-	c.bool(&marked)
-	if marked {
-		m.blocks(c)
-	}
+	m.blocks(c, &m.Map)
 	number(c, &m.Floor.LSN, 8)
 	c.u32(&m.Floor.Known)
 	c.bool(&m.Floor.KeepVisible)
@@ -194,6 +190,7 @@ func (m *runMessage) fields(c *codec) {
 	})
 	algorithmField(c, &m.Alg)
 	c.int(&m.Level)
+	m.blocks(c, &m.Floor.Marked) // revision 3
 	if c.reading && (m.To > maxBlock || m.From > m.To) {
 		c.fail("blocks %d..%d", m.From, m.To)
 	}
@@ -202,10 +199,16 @@ func (m *runMessage) fields(c *codec) {
 // maxBlock is a bound no segment file comes near: 128 GiB.
 const maxBlock = 1 << 24
 
-func (m *runMessage) blocks(c *codec) {
+// blocks handles a map that may be absent.
+func (m *runMessage) blocks(c *codec, p **ptrack.PageMap) {
+	present := *p != nil
+	c.bool(&present)
+	if !present {
+		return
+	}
 	var blocks []uint32
 	for b := m.From; !c.reading && b < m.To; b++ {
-		if m.Map.Has(b) {
+		if (*p).Has(b) {
 			blocks = append(blocks, b)
 		}
 	}
@@ -213,13 +216,13 @@ func (m *runMessage) blocks(c *codec) {
 	if !c.reading {
 		return
 	}
-	m.Map = ptrack.NewPageMap(0)
+	*p = ptrack.NewPageMap(0)
 	for _, b := range blocks {
 		if b < m.From || b >= m.To || b > maxBlock {
 			c.fail("block %d outside %d..%d", b, m.From, m.To)
 			return
 		}
-		m.Map.Add(b)
+		(*p).Add(b)
 	}
 }
 

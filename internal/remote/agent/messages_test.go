@@ -13,6 +13,7 @@ import (
 
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/pgdata"
+	"gsprobackup/internal/ptrack"
 	"gsprobackup/internal/remote"
 	"gsprobackup/internal/usererr"
 )
@@ -106,17 +107,25 @@ func TestMessagesAreComplete(t *testing.T) {
 	}
 }
 
+func fillButMaps(t *testing.T, rnd *rand.Rand, v reflect.Value) {
+	for i := range v.NumField() {
+		switch v.Type().Field(i).Name {
+		case "Map", "Marked", "Floor":
+		default:
+			fill(t, rnd, v.Field(i))
+		}
+	}
+}
+
 // The messages with bounds of their own.
 func TestRunMessageIsComplete(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var q runMessage
-	v := reflect.ValueOf(&q.RunRequest).Elem()
-	for i := range v.NumField() {
-		if v.Type().Field(i).Name != "Map" {
-			fill(t, rnd, v.Field(i))
-		}
-	}
-	q.From, q.To = 3, 200
+	fillButMaps(t, rnd, reflect.ValueOf(&q.RunRequest).Elem())
+	fillButMaps(t, rnd, reflect.ValueOf(&q.Floor).Elem())
+	q.From, q.To = 3, 130
+	q.Floor.Marked = ptrack.NewPageMap(0)
+	q.Floor.Marked.Add(77)
 	var got runMessage
 	if err := decode(encode(nil, &q), &got, peer{revision: revision}); err != nil || !reflect.DeepEqual(got, q) {
 		t.Errorf("%+v, want %+v; %v", got, q, err)

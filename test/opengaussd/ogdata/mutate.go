@@ -185,13 +185,15 @@ func (c *Cluster) silently(r *relation, block uint32) error {
 }
 
 // vacuum updates, shortens and partly refills a relation: blocks behind the
-// cut that came back hold new content.
+// cut that came back hold new content, or zeros that no log tells of. Of two
+// cuts the map knows the length after the last one only, here the longer.
 func (c *Cluster) vacuum() error {
 	r := c.life.shrinking
 	if r.blocks < 12 {
 		return c.extend(r, 20)
 	}
-	return errors.Join(c.update(r, r.blocks-1, r.blocks-8), c.truncate(r, r.blocks-9), c.extend(r, 3))
+	n := r.blocks
+	return errors.Join(c.update(r, n-1, n-8), c.truncate(r, n-9), c.extend(r, 3), c.extendZero(r, 4), c.truncate(r, n-4))
 }
 
 // replace drops one relation and creates another.

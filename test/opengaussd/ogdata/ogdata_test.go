@@ -140,8 +140,9 @@ func TestMapTellsEveryChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := map[string]map[uint32]bool{}
+		changed, cut := map[string]map[uint32]bool{}, map[string]bool{}
 		for _, r := range rows {
+			cut[r.Path] = r.Truncated
 			changed[r.Path] = map[uint32]bool{}
 			for _, b := range r.Blocks {
 				changed[r.Path][b] = true
@@ -184,7 +185,8 @@ func TestMapTellsEveryChange(t *testing.T) {
 				} else {
 					unchanged++
 				}
-				if !bytes.Equal(base, p) && !isUnlogged(c, rel) {
+				// Zeros may stand where a cut was that the map does not tell.
+				if !bytes.Equal(base, p) && !isUnlogged(c, rel) && !(cut[rel] && bytes.Equal(p, zero)) {
 					t.Errorf("step %d: %s block %d changed, the map does not say so", step, path, i)
 				}
 			}
