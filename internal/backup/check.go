@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
+	"strings"
+	"time"
 
+	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/server"
 	"gsprobackup/internal/usererr"
@@ -137,9 +141,19 @@ func (r *run) checkIdentity(ctx context.Context) error {
 	return nil
 }
 
+// checkTexts refuses what the control file cannot hold, before there is one.
+func (o *Options) checkTexts() error {
+	b := catalog.NewBackup(0, o.Mode.Recorded())
+	b.Note, b.ExternalDirs = o.Note, strings.Join(o.ExternalDirs, ":")
+	return catalog.WriteControl(io.Discard, b, time.UTC)
+}
+
 // note stores the note before the copy, so that a failed backup shows it, too.
 func (r *run) note() error {
-	if r.opts.Note == "" || r.opts.Note == "none" {
+	if r.opts.NoNote {
+		r.emit(NoteRemoved{ID: r.backup.ID})
+	}
+	if r.opts.Note == "" {
 		return nil
 	}
 	r.backup.Note = r.opts.Note

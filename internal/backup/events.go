@@ -38,6 +38,9 @@ type NoteAdded struct {
 	Note string
 }
 
+// NoteRemoved says that the backup shall have none.
+type NoteRemoved struct{ ID catalog.ID }
+
 // CopyPrepared marks the point before the server is asked to start.
 type CopyPrepared struct{}
 

@@ -44,6 +44,8 @@ type Options struct {
 	SkipBlockValidation bool
 
 	Note string
+	// NoNote says so: "none" was given as the note.
+	NoNote bool
 	// TTL pins the backup for so long from its recovery time; ExpireTime
 	// until then. Zero is not pinned.
 	TTL        time.Duration

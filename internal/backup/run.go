@@ -120,6 +120,9 @@ func (r *run) create(ctx context.Context) error {
 		r.started(catalog.ID(now.Unix()))
 		return err
 	}
+	if err := o.checkTexts(); err != nil {
+		return err
+	}
 	b, err := o.Instance.NewBackupDir(now, o.Mode.Recorded(), len(o.ExternalDirs))
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func (s *session) addInstance(ctx context.Context, r *request) error {
 	// Where to reach the host and the object storage is set-config's.
 	cfg.ForgetRemoteAndS3()
 	if _, err := s.openCatalog(r.Catalog).AddInstance(ctx, r.Instance, cfg); err != nil {
-		return storable(err)
+		return err
 	}
 	s.console.info("Instance '%s' successfully inited", r.Instance)
 	return nil

@@ -72,6 +72,14 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 		// row 2).
 		return backupSettings{}, usererr.New("Invalid value for '--ttl' option: more than 292 years")
 	}
+	var note string
+	var noNote bool
+	if r.Pin.Note != "" {
+		var err error
+		if note, noNote, err = noteText(r.Pin.Note); err != nil {
+			return backupSettings{}, err
+		}
+	}
 	retention := s.retentionSettings(r)
 	algorithm := cfg.CompressAlgorithm
 	if algorithm == compress.Undefined {
@@ -86,7 +94,7 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 			BackupLog: r.BackupLog, BackupReplSlots: r.BackupReplslot,
 			ExternalDirs: splitDirs(externalDirs(cfg)),
 			NoSync:       r.NoSync, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
-			Note: r.Pin.Note, TTL: time.Duration(r.Pin.TTL) * time.Second, ExpireTime: r.Pin.Expire,
+			Note: note, NoNote: noNote, TTL: time.Duration(r.Pin.TTL) * time.Second, ExpireTime: r.Pin.Expire,
 			ArchiveTimeout: time.Duration(cfg.ArchiveTimeout) * time.Second,
 			RWTimeout:      time.Duration(r.RWTimeout) * time.Second,
 			WithoutStorage: !s.profile.StorageSection, WithoutS3: !s.profile.S3Section,
@@ -107,7 +115,7 @@ func splitDirs(list string) []string {
 
 // externalDirs resolves the neutral word.
 func externalDirs(cfg *catalog.Config) string {
-	if cfg.ExternalDirs == "none" {
+	if strings.EqualFold(cfg.ExternalDirs, "none") {
 		return ""
 	}
 	return cfg.ExternalDirs

@@ -49,10 +49,10 @@ func (s *session) setBackup(ctx context.Context, r *request) error {
 			return err
 		}
 	}
-	switch r.S3Status { // anything else is ignored, as in the C tool
-	case "s3":
+	switch { // anything else is ignored, as in the C tool
+	case strings.EqualFold(r.S3Status, "s3"):
 		changed.S3Status = catalog.S3Remote
-	case "local":
+	case strings.EqualFold(r.S3Status, "local"):
 		changed.S3Status = catalog.S3Local
 	}
 	err = r.instance.UpdateControl(b, func(fresh *catalog.Backup) {
@@ -62,7 +62,7 @@ func (s *session) setBackup(ctx context.Context, r *request) error {
 	case err != nil && r.instance.Gone(b):
 		return catalog.DeletedError(b, err)
 	case err != nil:
-		return storable(err)
+		return err
 	}
 	for _, m := range messages {
 		m()
@@ -115,22 +115,35 @@ func (s *session) unpin(b *catalog.Backup, say func(func())) {
 	say(func() { s.console.info("Backup %s is unpinned", b.ID) })
 }
 
-// noteNone removes a note.
+// noteNone, in any case, removes a note.
 const noteNone = "none"
 
-// changeNote stores the first line of a note. A note that starts with a line
-// feed has none; the C tool then stores memory it never wrote (§13 row 13).
-func (s *session) changeNote(b *catalog.Backup, note string, say func(func())) error {
-	if note == noteNone {
-		b.Note = ""
-		say(func() { s.console.info("Removing note from backup %s", b.ID) })
-		return nil
+// noteText is what is stored of a note: its first line, or nothing. A note that
+// starts with a line feed has none; the C tool then stores memory it never
+// wrote (§13 row 13).
+func noteText(note string) (line string, remove bool, err error) {
+	if strings.EqualFold(note, noteNone) {
+		return "", true, nil
 	}
-	line, _, _ := strings.Cut(note, "\n")
+	line, _, _ = strings.Cut(note, "\n")
 	if _, err := optvalue.ParseString(line); err != nil {
-		return usererr.Wrap(err, "Option --note should be a valid string: '%s'", line)
+		return "", false, usererr.Wrap(err, "Option --note should be a valid string: '%s'", line)
+	}
+	return line, false, nil
+}
+
+func (s *session) changeNote(b *catalog.Backup, note string, say func(func())) error {
+	line, remove, err := noteText(note)
+	if err != nil {
+		return err
 	}
 	b.Note = line
-	say(func() { s.console.info("Adding note to backup %s: '%s'", b.ID, line) })
+	say(func() {
+		if remove {
+			s.console.noteRemoved(b.ID)
+		} else {
+			s.console.info("Adding note to backup %s: '%s'", b.ID, line)
+		}
+	})
 	return nil
 }

@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"path"
 
 	"github.com/spf13/cobra"
 
 	"gsprobackup/internal/catalog"
-	"gsprobackup/internal/catalog/keyfile"
 	"gsprobackup/internal/usererr"
 )
 
@@ -20,7 +18,7 @@ func setConfigCommand(s *session) *cobra.Command {
 		if err := checkExternals(r.Config); err != nil {
 			return err
 		}
-		return storable(r.instance.SaveConfig(r.Config))
+		return r.instance.SaveConfig(r.Config)
 	}))
 }
 
@@ -36,14 +34,4 @@ func checkExternals(cfg *catalog.Config) error {
 		}
 	}
 	return nil
-}
-
-// storable gives a value that no file can hold its own words. The C tool
-// stores such values and cannot read the file again (spec/cli.md §13 row 1).
-func storable(err error) error {
-	var bad *keyfile.ValueError
-	if errors.As(err, &bad) {
-		return usererr.Wrap(err, "Cannot store value of option --%s: %s", bad.Key, bad.Reason)
-	}
-	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/compat"
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/logging"
@@ -142,6 +143,9 @@ func (c *console) fileProgress(verb, path string, done, total int) {
 	}
 	c.log.Log(logging.Info, text)
 }
+
+// noteRemoved is said by backup and by set-backup.
+func (c *console) noteRemoved(id catalog.ID) { c.info("Removing note from backup %s", id) }
 
 // pinned is the word for a new pin, from backup and from set-backup.
 func (c *console) pinned(id string, until time.Time) {

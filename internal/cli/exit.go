@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 
+	"gsprobackup/internal/catalog/keyfile"
 	"gsprobackup/internal/logging"
 	"gsprobackup/internal/usererr"
 )
@@ -72,11 +73,17 @@ func saysTheSame(err, fault error) bool {
 }
 
 // errorText is the message of err. A text of the C tool stands for itself:
-// what lower packages wrapped around it is for developers.
+// what lower packages wrapped around it is for developers. So does the reason
+// why a file cannot hold a value; the C tool stores it and cannot read the file
+// again (spec/cli.md §13 row 1).
 func errorText(err error) string {
 	var user *usererr.Error
-	if errors.As(err, &user) {
+	var unstorable *keyfile.ValueError
+	switch {
+	case errors.As(err, &user):
 		return user.Text
+	case errors.As(err, &unstorable):
+		return fmt.Sprintf("Cannot store value of option --%s: %s", unstorable.Key, unstorable.Reason)
 	}
 	return err.Error()
 }

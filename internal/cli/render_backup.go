@@ -29,6 +29,8 @@ func renderBackupStart(c *console, e event.Event) bool {
 		c.info("Backup %s is going to be taken from standby", e.ID)
 	case backup.NoteAdded:
 		c.info("Adding note to backup %s: '%s'", e.ID, e.Note)
+	case backup.NoteRemoved:
+		c.noteRemoved(e.ID)
 	case backup.CopyPrepared:
 		c.logf("Database backup start")
 	case backup.ReplicationSlots:

@@ -174,6 +174,7 @@ func TestMessages(t *testing.T) {
 		{server.Notice{Text: "NOTICE:  n\n"}, "NOTICE:  n"},
 		{backup.Pinned{ID: id, Until: time.Unix(0, 0)}, "INFO: Backup TOWBV0 is pinned until '1970-01-01 00:00:00+00'"},
 		{backup.NoteAdded{ID: id, Note: "n"}, "INFO: Adding note to backup TOWBV0: 'n'"},
+		{backup.NoteRemoved{ID: id}, "INFO: Removing note from backup TOWBV0"},
 		{backup.SyncSkipped{}, "WARNING: Backup files are not synced to disk"},
 		{backup.StopAfterFailure{}, "WARNING: backup in progress, stop backup"},
 		{backup.MarkedError{ID: id}, "WARNING: Backup TOWBV0 is running, setting its status to ERROR"},

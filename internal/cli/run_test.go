@@ -195,6 +195,7 @@ func TestEnvironment(t *testing.T) {
 func TestUnstorableValues(t *testing.T) {
 	set := []string{"set-backup", "-B", home + "/b", "--instance=n1", "-i", "TOW9UX"}
 	config := []string{"set-config", "-B", home + "/b", "--instance=n1"}
+	backup := []string{"backup", "-B", home + "/b", "--instance=n1", "-b", "full"} // no server is reached
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -206,6 +207,11 @@ func TestUnstorableValues(t *testing.T) {
 		{"longest note that fits", append(set, "--note="+strings.Repeat("n", 1013)), "", strings.Repeat("n", 1013)},
 		{"note that no line holds", append(set, "--note="+strings.Repeat("n", 1024)), "Cannot store value of option --note: ", ""},
 		{"note begins with a line feed", append(set, "--note=\nx"), "Option --note should be a valid string: ''", ""},
+		{"carriage return", append(set, "--note=a\rb"), "Cannot store value of option --note: ", ""},
+		{"only a line feed", append(backup, "--note=\nx"), "Option --note should be a valid string: ''", ""},
+		{"carriage return in backup", append(backup, "--note=a\rb"), "Cannot store value of option --note: ", ""},
+		{"too long for backup", append(backup, "--note="+strings.Repeat("n", 1024)), "Cannot store value of option --note: ", ""},
+		{"external directory", append(backup, "-E", "/a\nb"), "Cannot store value of option --external-dirs: ", ""},
 		{"pin beyond the years", append(set, "--ttl=1000000000d"), "Failed to set 'expire-time' for backup TOW9UX: the time is after the year 9999", ""},
 		{"endless pin", append(set, "--ttl=INFINITE"), "Failed to set 'expire-time' for backup TOW9UX: the time is after the year 9999", ""},
 		{"last pin", append(set, "--expire-time=9999-12-31 00:00:00"), "", `"expire-time": "9999-12-31 00:00:00+00"`},
@@ -238,6 +244,38 @@ func TestUnstorableValues(t *testing.T) {
 				t.Errorf("%q is not in:\n%s%s%s%s", tt.show, shown.stdout, shown.stderr, settings.stdout, settings.stderr)
 			}
 		})
+	}
+}
+
+// What is stored of a note, and what removes it.
+func TestNoteText(t *testing.T) {
+	for note, want := range map[string]string{
+		"a": "a", "a\nb": "a", "none\nb": "none", "None": "", "NONE": "", "none": "", "nonee": "nonee", " none": " none",
+	} {
+		if line, remove, err := noteText(note); err != nil || line != want || remove != (want == "") {
+			t.Errorf("%q: %q, %v, %v", note, line, remove, err)
+		}
+	}
+}
+
+// Words of set-backup and of settings go in any case.
+func TestWordsInAnyCase(t *testing.T) {
+	w := baseWorld(t)
+	set := "set-backup -B /home/omm/b --instance n1 -i TOW9V6 "
+	for _, tt := range []struct{ args, stderr, show string }{
+		{set + "--note=NONE", "INFO: Removing note from backup TOW9V6\n", "s3-status = UNKNOWN"},
+		{set + "--s3-status=Local", "", "s3-status = LOCAL"},
+		{set + "--s3-status=S3", "", "s3-status = S3"},
+		{set + "--s3-status=tape", "", "s3-status = S3"},
+		{"set-config -B /home/omm/b --instance n1 -E None", "", "s3-status = S3"},
+	} {
+		if r := w.run(strings.Fields(tt.args), nil); r.exit != 0 || r.stderr != tt.stderr {
+			t.Errorf("%s: exit %d, %q", tt.args, r.exit, r.stderr)
+		}
+		shown := w.run(strings.Fields("show -B /home/omm/b --instance n1 -i TOW9V6"), nil).stdout
+		if !strings.Contains(shown, tt.show+"\n") || strings.Contains(shown, "note = ") {
+			t.Errorf("%s:\n%s", tt.args, shown)
+		}
 	}
 }
 

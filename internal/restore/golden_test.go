@@ -105,6 +105,7 @@ func TestRecoveryConf(t *testing.T) {
 		{"command", head + "pause_at_recovery_target = 'false'\nrestore_command = '/bin/true'\n", func(o *restore.Options) { o.RestoreCommand = "/bin/true" }},
 		{"name", head + "recovery_target_name = 'backup TOWAGN'\npause_at_recovery_target = 'false'\n", func(o *restore.Options) { o.Target.Name = "backup TOWAGN" }},
 		{"none", "", func(o *restore.Options) { o.RestoreCommand = "none" }},
+		{"None", "", func(o *restore.Options) { o.RestoreCommand = "NONE" }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -30,8 +30,8 @@ const noCommand = "false"
 // without WAL of its own, a target behind its end, or a restore command
 // (spec/formats.md §8.4, 6.0).
 func (r *run) planSettings() error {
-	given := r.opts.RestoreCommand
-	if given == "none" {
+	given, none := r.opts.RestoreCommand, strings.EqualFold(r.opts.RestoreCommand, "none")
+	if none {
 		given = ""
 	}
 	if r.dest.Stream && !r.beyond() && given == "" {
@@ -44,7 +44,7 @@ func (r *run) planSettings() error {
 			return err
 		}
 	}
-	if command == "" && r.opts.RestoreCommand == "none" && r.layout.Family == pgdata.PostgreSQL {
+	if command == "" && none && r.layout.Family == pgdata.PostgreSQL {
 		command = noCommand
 	}
 	if command == "" && r.layout.Family == pgdata.PostgreSQL {

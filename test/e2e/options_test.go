@@ -61,6 +61,14 @@ func TestOptions(t *testing.T) {
 	if b := c.backup("--note", note, "--skip-block-validation"); b.Note != note || b.Status != "OK" {
 		t.Errorf("--note: %+v", b)
 	}
+	res = c.ok(c.backupArgs("--note", "first\nsecond", "-E", "None")...)
+	if b := c.newest(); b.Note != "first" || !strings.Contains(res.stderr, "'first'\n") {
+		t.Errorf("--note of two lines: %+v\n%v", b, res)
+	}
+	res = c.ok(c.backupArgs("--note", "None")...)
+	if b := c.newest(); b.Note != "" || !strings.Contains(res.stderr, "INFO: Removing note from backup "+b.ID+"\n") {
+		t.Errorf("--note=None: %+v\n%v", b, res)
+	}
 	if b := c.backup("--ttl", "30d"); b.ExpireTime == "" {
 		t.Errorf("--ttl: %+v", b)
 	}
