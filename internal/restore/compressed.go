@@ -15,14 +15,10 @@ import (
 // writeCompressed rebuilds a row-compressed relation file extent by extent
 // from the images in the backup (spec/formats.md §7.8). Raw blocks, on which
 // the C tool's restore crashes, are told apart by their content.
-func (f *pageFile) writeCompressed(ctx context.Context, out remote.FileSink) (written int64, err error) {
+func (f *pageFile) writeCompressed(ctx context.Context, layout pgdata.ExtentLayout, out remote.FileSink) (written int64, err error) {
 	info := f.entry.Compressed
 	if info.ChunkSize <= 0 || info.ChunkSize > 4096 || info.Algorithm < 0 || info.Algorithm > 0x7F {
 		return 0, usererr.New("restore file %s: impossible chunk size %d or algorithm %d", f.target, info.ChunkSize, info.Algorithm)
-	}
-	layout, ok := pgdata.ExtentsOf(info.ExtentPages)
-	if !ok {
-		return 0, usererr.New("restore file %s: extents of %d pages are not known", f.target, info.ExtentPages)
 	}
 	x := &extentBuilder{pageFile: f, dst: make([]byte, layout.Size())}
 	blocks := f.blockCount()

@@ -145,11 +145,15 @@ func (k *worker) plain(ctx context.Context, e *contentlist.Entry, here present) 
 
 // compressed writes a row-compressed relation.
 func (k *worker) compressed(ctx context.Context, e *contentlist.Entry, here present) error {
+	layout, err := k.extents(e)
+	if err != nil {
+		return err
+	}
 	f, err := k.planPages(e, k.target(e))
 	if err != nil {
 		return err
 	}
-	err = k.into(ctx, e, here, func(out remote.FileSink) (int64, error) { return f.writeCompressed(ctx, out) })
+	err = k.into(ctx, e, here, func(out remote.FileSink) (int64, error) { return f.writeCompressed(ctx, layout, out) })
 	return errors.Join(err, f.close())
 }
 

@@ -31,6 +31,8 @@ type writeOut struct {
 	// be used, same the entries whose content is right.
 	present map[fileKey]present
 	same    []bool
+	// isOf7 tells whether the backup is of an openGauss 7.0.
+	isOf7 func() (bool, error)
 
 	queue   *pieces.Queue[*pageFile]
 	syncer  *syncer
@@ -52,6 +54,7 @@ func (r *run) newWriteOut() (*writeOut, error) {
 		}
 		w.members = append(w.members, m)
 	}
+	w.findRelease()
 	entries := w.destMember().entries
 	for i := range entries {
 		if oid, _, ok := tablespaceVersion(&entries[i]); ok {
