@@ -71,8 +71,9 @@ func headerFits(h wal.PageHeader, name string, size int64) error {
 
 // checkSegment reads a whole segment at path as the server will: pages, links
 // and CRCs of all records. follows tells whether the archive goes on behind it;
-// if not, the log may end anywhere in the segment.
-func checkSegment(ctx context.Context, fsys fsx.FS, path, name string, follows bool) error {
+// if not, the log may end anywhere in the segment. What lies behind the offset
+// until, if it is not 0, is not looked at.
+func checkSegment(ctx context.Context, fsys fsx.FS, path, name string, follows bool, until uint32) error {
 	f, err := fsys.Open(path)
 	if err != nil {
 		return err
@@ -89,13 +90,17 @@ func checkSegment(ctx context.Context, fsys fsx.FS, path, name string, follows b
 	src := oneSegment{fs: fsys, path: path, name: name}
 	o := wal.ReaderOptions{Format: format, Timeline: tli, SegSize: h.SegSize}
 	begin := wal.SegmentStart(segno, h.SegSize)
+	end := begin + wal.LSN(h.SegSize)
+	if until != 0 {
+		end = min(end, begin+wal.LSN(until))
+	}
 	r := wal.NewReader(src, o)
 	at := begin
 	start, err := r.SeekNext(ctx, begin)
 	if err == nil {
 		at = start
 	}
-	for err == nil && at < begin+wal.LSN(h.SegSize) {
+	for err == nil && at < end {
 		var rec *wal.Record
 		if rec, err = r.Next(ctx); err == nil {
 			at = rec.EndLSN

@@ -17,6 +17,10 @@ type PushFailed struct {
 // Fetched says that a file was given to the server.
 type Fetched struct{ Name string }
 
+// DamagedBehind says that a damaged segment counts as missing, because recovery
+// ends before it.
+type DamagedBehind struct{ Err error }
+
 // PrefetchFailed says that a segment the server will want next could not be
 // prepared. It is fetched again when it is asked for.
 type PrefetchFailed struct {

@@ -32,6 +32,9 @@ type GetOptions struct {
 	PrefetchDir string // "": pbk_prefetch beside Target
 	// NoValidate leaves out the reading of all records.
 	NoValidate bool
+	// Until is where recovery ends, if that is known. The server reads
+	// further than it replays, and must not stop at what is damaged behind.
+	Until wal.Mark
 }
 
 // Get puts an archived file where the server wants it, whole and checked, or
@@ -55,6 +58,11 @@ func Get(ctx context.Context, deps Deps, o GetOptions) error {
 		err = g.throughPrefetch(ctx)
 	} else {
 		err = g.fetch(ctx, o.Name, o.Target, true)
+	}
+	var damage *damagedError
+	if errors.As(err, &damage) && k == segment && o.Until.Passed(o.Name) {
+		g.Sink.Emit(DamagedBehind{Err: err})
+		return ErrNotArchived
 	}
 	if err == nil {
 		g.Sink.Emit(Fetched{Name: o.Name})
@@ -105,7 +113,7 @@ func (g *getter) copyOut(ctx context.Context, s *stored, path, name, target stri
 	}
 	sum := summing{}
 	size, err := io.CopyBuffer(io.MultiWriter(out, &sum), bound{ctx, s}, make([]byte, copyBuffer))
-	if err == nil && s.sum != "" && s.sum != sum.String() {
+	if err == nil && s.sum != "" && s.sum != sum.String() && !g.endsIn(name) {
 		err = fmt.Errorf("its checksum is %s, it was archived with %s", sum.String(), s.sum)
 	}
 	if cerr := out.Close(); err == nil {
@@ -123,6 +131,16 @@ func (g *getter) copyOut(ctx context.Context, s *stored, path, name, target stri
 	return err
 }
 
+// endsIn tells whether recovery ends in a segment, whose rest does not matter.
+func (g *getter) endsIn(name string) bool {
+	return wal.IsSegmentName(name) && g.Until.Within(name) != 0
+}
+
+// damagedError marks that an archived file is damaged.
+type damagedError struct{ error }
+
+func (e *damagedError) Unwrap() error { return e.error }
+
 // damagedFile names the archived file in an error about it.
 func damagedFile(path string, err error) error {
 	var system *fs.PathError
@@ -130,7 +148,7 @@ func damagedFile(path string, err error) error {
 	if errors.As(err, &system) || errors.As(err, &link) || errors.Is(err, context.Canceled) || isUserError(err) {
 		return err
 	}
-	return usererr.Wrap(err, "Archived WAL file \"%s\" is damaged: %v", path, err).
+	return usererr.Wrap(&damagedError{err}, "Archived WAL file \"%s\" is damaged: %v", path, err).
 		WithHint("recovery cannot go past this file; mend or replace it, or choose a target before it")
 }
 
@@ -159,7 +177,7 @@ func (g *getter) check(ctx context.Context, tmp, path, name string, size int64) 
 		return err
 	}
 	complete := filepath.Base(path) == name || filepath.Base(path) == name+gzSuffix
-	return checkSegment(ctx, g.FS, tmp, name, follows && complete)
+	return checkSegment(ctx, g.FS, tmp, name, follows && complete, g.Until.Within(name))
 }
 
 // follows tells whether the archive has the next segment of the timeline.

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"gsprobackup/internal/archive"
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/wal"
 )
 
 func zip(t testing.TB, data []byte) []byte {
@@ -123,6 +126,43 @@ func TestGetDamaged(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A server asks for more than it will replay. What is damaged behind the end of
+// recovery is no reason to stop it.
+func TestGetDamagedBehindTheEnd(t *testing.T) {
+	data := recorded(t, pgFile+seg9)
+	const at = 300000 // of the damage
+	data = bytes.Clone(data)
+	data[at] ^= 0x10
+	until := func(segment string, offset int) func(*archive.GetOptions) {
+		return func(o *archive.GetOptions) {
+			var err error
+			if o.Until, err = wal.ParseMark(fmt.Sprintf("%s.%08X", segment, offset)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w := newWorld(t)
+	w.put(seg9, data)
+	w.put(segA, recorded(t, pgFile+segA))
+	w.put(segB, nil)
+	for name, o := range map[string]func(*archive.GetOptions){seg9: until(seg9, at/2), segA: until(seg9, at/2)} {
+		if _, err := w.get(name, o); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, o := range map[string]func(*archive.GetOptions){seg9: until("0000000A"+seg9[8:], 2*at), segB: until(segB, 1), segA: until(segB, 1)} {
+		if _, err := w.get(name, o); (err != nil) != (name != segA) || errors.Is(err, archive.ErrNotArchived) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := w.get(segB, until(segA, 100)); !errors.Is(err, archive.ErrNotArchived) {
+		t.Errorf("behind the end: %v", err)
+	}
+	if n := len(w.events); n == 0 || !strings.Contains(fmt.Sprint(w.events[n-1]), "is damaged") {
+		t.Errorf("nobody was told: %v", w.events)
 	}
 }
 

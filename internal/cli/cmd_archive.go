@@ -11,6 +11,7 @@ import (
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/wal"
 )
 
 // archive-push and archive-get are what a server calls as archive_command and
@@ -132,9 +133,15 @@ func (s *session) getOptions(r *request) (archive.GetOptions, error) {
 			return archive.GetOptions{}, err
 		}
 	}
+	var until wal.Mark
+	if r.WALFile.Until != "" {
+		if until, err = wal.ParseMark(r.WALFile.Until); err != nil {
+			return archive.GetOptions{}, usererr.Wrap(err, "Invalid value for '--until' option '%s'", r.WALFile.Until)
+		}
+	}
 	return archive.GetOptions{
 		Instance: r.instance, Name: r.WALFile.Name, Target: path,
 		Batch: int(r.WALFile.BatchSize), Threads: r.threads(),
-		PrefetchDir: prefetch, NoValidate: r.WALFile.NoValidateWAL,
+		PrefetchDir: prefetch, NoValidate: r.WALFile.NoValidateWAL, Until: until,
 	}, nil
 }

@@ -36,12 +36,13 @@ func archiveGetPage() helpPage {
 		synopsis: same("-B backup-path --instance=instance_name",
 			"--wal-file-path=%p --wal-file-name=%f",
 			"[-j num-threads] [--batch-size=batch_size]",
-			"[--prefetch-dir=path] [--no-validate-wal]"),
+			"[--prefetch-dir=path] [--no-validate-wal] [--until=place]"),
 		groups: []helpGroup{{options: []helpOption{
 			optCatalog, optInstance("name of the instance"), optWALPath, optWALName, optThreads,
 			{long: "batch-size=batch_size", text: []string{"segments to fetch with one call: this one and", "those behind it (default: 1)"}},
 			{long: "prefetch-dir=path", text: []string{"where the further segments wait", "(default: pbk_prefetch beside the file)"}},
 			{long: "no-validate-wal", text: []string{"do not read the records of segments"}},
+			{long: "until=place", text: []string{"where recovery ends, as SEGMENT.OFFSET: damage", "behind it does not stop the server"}},
 		}}},
 	}
 }

@@ -91,6 +91,7 @@ type targetOptions struct {
 type walFileOptions struct {
 	Path, Name    string // %p and %f of the server
 	PrefetchDir   string
+	Until         string
 	BatchSize     int32
 	Overwrite     bool
 	NoReadyRename bool

@@ -132,6 +132,7 @@ func extensionOptions(cfg *catalog.Config) []option {
 		{name: "latest", set: yes(func(o *options) *bool { return &o.Target.Latest })},
 		{name: "db-include", arg: true, again: collect, set: names(func(o *options) *[]string { return &o.IncludeDatabases })},
 		{name: "db-exclude", arg: true, again: collect, set: names(func(o *options) *[]string { return &o.ExcludeDatabases })},
+		{name: "until", arg: true, set: text(func(o *options) *string { return &o.WALFile.Until })},
 		{name: "log-format", arg: true, set: setLogFormat},
 		{name: "metrics-file", arg: true, set: text(func(o *options) *string { return &o.MetricsFile })},
 		{name: "remote-deploy", set: yes(func(o *options) *bool { return &o.RemoteDeploy })},

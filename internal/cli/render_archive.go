@@ -19,6 +19,8 @@ func renderArchive(c *console, e event.Event) bool {
 		c.warn("WAL file \"%s\" was not archived with this batch: %s", e.Name, errorText(e.Err))
 	case archive.Fetched:
 		c.verbose("WAL file \"%s\" copied from the archive", e.Name)
+	case archive.DamagedBehind:
+		c.warn("%s; recovery ends before it", errorText(e.Err))
 	case archive.PrefetchFailed:
 		c.warn("WAL segment \"%s\" was not prefetched: %s", e.Name, errorText(e.Err))
 	default:

@@ -147,7 +147,7 @@ func (r *run) reach(ctx context.Context) error {
 	case f.target:
 		r.warnOfBranches(f.end)
 		r.emit(TargetReached(f.at))
-		return nil
+		return r.endAt(f.end)
 	case t.Latest:
 		return r.reachedLatest(ctx, f)
 	}
@@ -160,6 +160,17 @@ func (r *run) reach(ctx context.Context) error {
 		missing = missing.WithHint("%s", hint)
 	}
 	return missing
+}
+
+// endAt tells archive-get where recovery will end: a server reads on behind the
+// target, and would stop at a damaged file there.
+func (r *run) endAt(end wal.LSN) error {
+	if r.checkOnly {
+		return nil
+	}
+	segSize, _ := r.clusterOf(r.dest)
+	r.until = wal.MarkOf(r.way.TLI, end, segSize)
+	return r.planSettings()
 }
 
 // reachedLatest accepts the end of the archive unless it is a gap or damage:

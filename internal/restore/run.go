@@ -32,6 +32,7 @@ type run struct {
 	lineage  *wal.Lineage  // of the timeline that was asked for
 	way      *wal.Lineage  // along which recovery goes
 	past     bool          // the target is behind the end of dest after all
+	until    string        // where in the archive the target was found, as wal.MarkOf
 	recovery []recoveryFile
 	command  string // restore_command in it
 	// checkOnly is set when nothing will be restored, dry when the catalog

@@ -93,14 +93,14 @@ func (r *run) ownCommand() (string, error) {
 		}
 	}
 	root := filepath.Dir(filepath.Dir(r.opts.Instance.WALDir()))
-	return archiveGetCommand(og, r.opts.Program, root, r.opts.Instance.Name())
+	return archiveGetCommand(og, r.opts.Program, root, r.opts.Instance.Name(), r.until)
 }
 
 // archiveGetCommand spells a call of archive-get for the server, which puts its
 // own words for %p and %f. PostgreSQL hands the line to a shell; openGauss cuts
 // it at blanks and knows no quoting (spec/server.md §6.5), so there are paths
-// that cannot be said to it.
-func archiveGetCommand(openGauss bool, program, root, instance string) (string, error) {
+// that cannot be said to it. until is where recovery ends, if that is known.
+func archiveGetCommand(openGauss bool, program, root, instance, until string) (string, error) {
 	words := []string{program, "archive-get", "-B", root, "--instance", instance}
 	for i, w := range words {
 		if openGauss && strings.ContainsAny(w, " \t\n\r\"'\\") {
@@ -111,6 +111,9 @@ func archiveGetCommand(openGauss bool, program, root, instance string) (string, 
 			w = shellQuote(w)
 		}
 		words[i] = strings.ReplaceAll(w, "%", "%%")
+	}
+	if until != "" {
+		words = append(words, "--until="+until)
 	}
 	return strings.Join(append(words, "--wal-file-path=%p", "--wal-file-name=%f"), " "), nil
 }

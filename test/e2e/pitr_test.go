@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -71,6 +75,7 @@ func testTargets(t *testing.T, major int, seed uint64, points int) {
 		t.Run(a.name, func(t *testing.T) { h.restoreTo(t, a) })
 	}
 	h.latest(t, points)
+	h.damagedBehind(t)
 	h.promoted(t, points)
 }
 
@@ -162,6 +167,53 @@ func segmentOf(name string) uint64 {
 	return hi<<12 | lo
 }
 
+// damagedBehind damages the log right behind a target: in the same segment, and
+// all of the next one. The server reads further than it replays.
+func (h *pitrHistory) damagedBehind(t *testing.T) {
+	const segSize = 1 << 20
+	k := len(h.moments) - 1
+	last := h.moments[k].after / segSize
+	end, next := h.moments[k-1].after, h.moments[k].before
+	for end/segSize == last || next/segSize != end/segSize {
+		k--
+		end, next = h.moments[k-1].after, h.moments[k].before
+	}
+	for _, ahead := range []uint64{0, 1} {
+		t.Run(fmt.Sprintf("damaged%d+%d", k, ahead), func(t *testing.T) {
+			c := h.withArchive(t, func(string) bool { return true })
+			spoil(t, c, end/segSize+ahead, int(next%segSize)+24, ahead == 1)
+			other := *h
+			other.cat = c
+			other.restoreTo(t, aim{args: []string{"--recovery-target-name", h.moments[k-1].point}, want: exactly(k)})
+		})
+	}
+}
+
+// spoil replaces an archived segment: by one with a flipped byte, or by zeros.
+func spoil(t *testing.T, c *catalog, segment uint64, at int, whole bool) {
+	t.Helper()
+	dir := filepath.Join(c.dir, "wal", c.instance)
+	name := filepath.Join(dir, fmt.Sprintf("00000001%08X%08X", segment>>12, segment&0xfff))
+	zipped, err := os.ReadFile(name + ".gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	zr, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(zr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data[at] ^= 1; whole {
+		clear(data)
+	}
+	if err := errors.Join(os.Remove(name+".gz"), os.WriteFile(name, data, 0o600), account.Own(name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // withArchive is a catalog with the same backups and some of the archive.
 func (h *pitrHistory) withArchive(t testing.TB, keep func(name string) bool) *catalog {
 	t.Helper()
@@ -210,7 +262,7 @@ func (h *pitrHistory) promoted(t *testing.T, points int) {
 	young.server.Stop(pgtest.Fast)
 
 	tli := []string{"--recovery-target-timeline", "2"}
-	state := func() int { return fork + 1 + h.rnd.IntN(len(young.moments)-fork) }
+	state := func() int { return fork + 1 + h.rnd.IntN(len(young.moments)-fork-1) } // a later commit ends recovery to a time
 	var aims []aim
 	for range points {
 		k := state()

@@ -16,6 +16,7 @@ var substitutions = []struct {
 	{"build of the tool", regexp.MustCompile(`(?m)^(gs_probackup \(openGauss)(?:-lite)?( [\d.]+ build )\w{8}\) compiled at .*`), "${1}${2}HASH)"},
 	{"time of day", regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(?: UTC|\+00)?`), "TIME"},
 	{"process", regexp.MustCompile(`\bProcess \d+\b|\bprocess \d+\b|\[\d+\]:`), "PID"},
+	{"end of recovery", regexp.MustCompile(` --until=[0-9A-F]{24}\.[0-9A-F]{8}\b`), ""},
 	{"WAL segment", regexp.MustCompile(`\b[0-9A-F]{24}\b`), "SEGMENT"},
 	{"duration", regexp.MustCompile(`(time elapsed: )[\ddhms:]+`), "${1}TIME"},
 	{"size", regexp.MustCompile(`\b\d{1,20}(?:B|kB|MB|GB|TB)\b|((?:size|size to free[^:\n]*|bytes): )0\b`), "${1}SIZE"},
