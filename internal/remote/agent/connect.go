@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,8 @@ type ConnectOptions struct {
 	Channels int
 	// Heartbeat is how often to give a sign of life; 0 means the usual.
 	Heartbeat time.Duration
+	// Patience is how long to wait for the greeting; 0 means the usual.
+	Patience time.Duration
 	// Events may get FewerChannels.
 	Events event.Sink
 }
@@ -65,6 +68,9 @@ func Connect(ctx context.Context, link Link, opts ConnectOptions) (remote.Host, 
 	if opts.Heartbeat == 0 {
 		opts.Heartbeat = heartbeatEvery
 	}
+	if opts.Patience == 0 {
+		opts.Patience = greetingTime
+	}
 	if opts.Events == nil {
 		opts.Events = event.Discard
 	}
@@ -85,7 +91,7 @@ func (h *host) start(ctx context.Context) (*client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = channel.Close() })
 	defer stop()
-	there, err := withTime(greetingTime, func() (peer, error) {
+	there, err := withTime(h.opts.Patience, func() (peer, error) {
 		return greetAgent(channel, self(h.opts.Program, h.opts.Heartbeat))
 	})
 	if err != nil {
@@ -117,9 +123,17 @@ func (h *host) explain(err, exit error) error {
 	}
 	var status *ExitError
 	var words *usererr.Error
+	byHand := fmt.Sprintf("run \"%s\" there by hand: it must wait for input and print nothing", h.opts.Command)
 	switch {
 	case errors.As(exit, &words): // the link's, for its loss
 		return words
+	case errors.Is(err, errLate): // the process ended, if at all, because the channel was closed
+		text := ""
+		if errors.As(exit, &status) && strings.TrimSpace(status.Stderr) != "" {
+			text = ": " + strings.TrimSpace(status.Stderr)
+		}
+		return usererr.Wrap(err, "Failed to establish SSH connection: no answer from the agent on %s within %d seconds%s",
+			h.opts.Where, int(h.opts.Patience/time.Second), text).WithHint("%s", byHand)
 	case errors.As(exit, &status) && (status.Status == notFound || status.Status == notRunnable):
 		return usererr.Wrap(err, "Failed to establish SSH connection: \"%s\" on %s %v", h.opts.Command, h.opts.Where, status).
 			WithHint("install gs_probackup there, or say with --remote-path in which directory it is")
@@ -127,7 +141,7 @@ func (h *host) explain(err, exit error) error {
 		return usererr.Wrap(err, "Failed to establish SSH connection: the agent on %s %v", h.opts.Where, exit)
 	}
 	return usererr.Wrap(err, "Failed to establish SSH connection: no answer from the agent on %s", h.opts.Where).
-		WithHint("run \"%s\" there by hand: it must wait for input and print nothing", h.opts.Command)
+		WithHint("%s", byHand)
 }
 
 // lost finds the words for a session that has ended. err is what the reader

@@ -138,8 +138,12 @@ func greetAgent(rw io.ReadWriter, own peer) (peer, error) {
 // answered marks the greeting of an agent.
 const answered = 0x80808080
 
-// errNoAnswer is an agent that did not say anything.
-var errNoAnswer = errors.New("no answer from the agent")
+// errNoAnswer is an agent that did not say anything, errLate one that went on
+// saying nothing.
+var (
+	errNoAnswer = errors.New("no answer from the agent")
+	errLate     = fmt.Errorf("%w in time", errNoAnswer)
+)
 
 func noAnswer(err error) error { return fmt.Errorf("%w: %w", errNoAnswer, err) }
 

@@ -28,8 +28,9 @@ type ServeOptions struct {
 	Heartbeat time.Duration
 }
 
-// greetingTime is how long either side waits for the other's greeting.
-const greetingTime = 30 * time.Second
+// greetingTime is how long either side waits for the other's greeting. Closing
+// the channel may take 5 seconds more.
+const greetingTime = 24 * time.Second
 
 // leaveTime is how long an agent waits for work in progress, which may hang in
 // the disk, after its session has ended.
@@ -136,7 +137,7 @@ func withTime[T any](limit time.Duration, call func() (T, error)) (T, error) {
 		return r.v, r.err
 	case <-t.C:
 		var none T
-		return none, usererr.Wrap(errNoAnswer, "Communication error: no greeting within %d seconds", int(limit/time.Second))
+		return none, usererr.Wrap(errLate, "Communication error: no greeting within %d seconds", int(limit/time.Second))
 	}
 }
 

@@ -237,6 +237,11 @@ func (s *script) CloseWrite() error                                    { return 
 func (s *script) Wait() error                                          { return s.exit }
 func (s *script) Close() error                                         { return s.exit }
 
+// never is what somebody says who says nothing.
+type never struct{}
+
+func (never) Read([]byte) (int, error) { select {} }
+
 func TestNoAgent(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -249,10 +254,12 @@ func TestNoAgent(t *testing.T) {
 			"Remote agent returned message of unexpected type: 1668048215", "Welcome"},
 		"no such command": {script{strings.NewReader(""), &agent.ExitError{Status: 127, Stderr: "sh: gs_probackup: not found\n"}},
 			"Failed to establish SSH connection: \"x agent\" on far ended with status 127: sh: gs_probackup: not found", "--remote-path"},
+		"hangs": {script{never{}, &agent.ExitError{Status: 255, Stderr: "Password:\nstill running\n"}},
+			"Failed to establish SSH connection: no answer from the agent on far within 1 seconds: Password:\nstill running", "by hand"},
 		"ended": {script{strings.NewReader(""), nil}, "Failed to establish SSH connection: no answer from the agent on far", "by hand"},
 	}
 	for name, tt := range tests {
-		_, err := agent.Connect(context.Background(), &tt.script, agent.ConnectOptions{Program: program, Command: "x agent", Where: "far", Channels: 1})
+		_, err := agent.Connect(context.Background(), &tt.script, agent.ConnectOptions{Program: program, Command: "x agent", Where: "far", Channels: 1, Patience: time.Second})
 		var user *usererr.Error
 		if !errors.As(err, &user) || !strings.HasPrefix(user.Text, tt.text) || !strings.Contains(user.Hint, tt.hint) {
 			t.Errorf("%s: %v, want %s", name, err, tt.text)
