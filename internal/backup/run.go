@@ -24,6 +24,7 @@ type run struct {
 	opts Options
 
 	backup   *catalog.Backup
+	noted    string // the note in the control file, as far as we know
 	lock     *lock.Lock
 	conn     *server.Conn
 	flavor   server.Flavor
@@ -183,11 +184,16 @@ func (r *run) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	}()
 }
 
-// saveControl writes backup.control.
+// saveControl writes backup.control. A note that set-backup has put there
+// meanwhile stays.
 func (r *run) saveControl() error {
+	if now, err := catalog.ReadControl(r.deps.FS, r.backup.ControlPath(), event.Discard); err == nil && now.Note != r.noted {
+		r.backup.Note = now.Note
+	}
 	if err := r.opts.Instance.SaveControl(r.backup); err != nil {
 		return fmt.Errorf("write control file of backup %s: %w", r.backup.ID, err)
 	}
+	r.noted = r.backup.Note
 	return nil
 }
 

@@ -25,7 +25,10 @@ type pinOptions struct {
 }
 
 // any tells whether there is something to set.
-func (p pinOptions) any() bool { return p.TTLGiven || !p.Expire.IsZero() || p.Note != "" }
+func (p pinOptions) any() bool { return p.pins() || p.Note != "" }
+
+// pins tells whether a pin is set or taken away.
+func (p pinOptions) pins() bool { return p.TTLGiven || !p.Expire.IsZero() }
 
 // checkID is step 12.
 func (s *session) checkID(rules commandRules, r *request) error {

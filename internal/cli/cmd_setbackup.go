@@ -56,7 +56,15 @@ func (s *session) setBackup(ctx context.Context, r *request) error {
 		changed.S3Status = catalog.S3Local
 	}
 	err = r.instance.UpdateControl(b, func(fresh *catalog.Backup) {
-		fresh.ExpireTime, fresh.Note, fresh.S3Status = changed.ExpireTime, changed.Note, changed.S3Status
+		if r.Pin.pins() {
+			fresh.ExpireTime = changed.ExpireTime
+		}
+		if r.Pin.Note != "" {
+			fresh.Note = changed.Note
+		}
+		if r.S3Status != "" {
+			fresh.S3Status = changed.S3Status
+		}
 	})
 	switch {
 	case err != nil && r.instance.Gone(b):
@@ -77,7 +85,7 @@ const lastYear = 9999
 func (s *session) changePin(b *catalog.Backup, pin pinOptions, say func(func())) error {
 	until := pin.Expire
 	switch {
-	case !pin.TTLGiven && until.IsZero():
+	case !pin.pins():
 		return nil
 	case pin.TTLGiven:
 		if b.RecoveryTime.IsZero() {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -399,5 +400,31 @@ func TestLogFileOfACommand(t *testing.T) {
 	r := w.run([]string{"show", "-B", home + "/b", "--instance=n1", "-i", "zz", "--log-level-file=log", "--log-directory=" + home + "/no/dir"}, nil)
 	if r.exit != 1 || !strings.HasSuffix(r.stderr, "ERROR: could not open log file \""+home+"/no/dir/pg_probackup.log\": No such file or directory\n") {
 		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}
+
+// Two commands that set different things of a backup at the same time both
+// succeed.
+func TestSetBackupAtTheSameTime(t *testing.T) {
+	w := baseWorld(t)
+	w.stage("mkdir", home+"/b/backups/n1/TOW9UX/database")
+	set := func(arg string) result {
+		return w.run([]string{"set-backup", "-B", home + "/b", "--instance=n1", "-i", "TOW9UX", arg}, nil)
+	}
+	for i := range 50 {
+		ttl := fmt.Sprintf("--ttl=%dd", 10+i)
+		note := fmt.Sprintf("--note=number %d", i)
+		done := make(chan result)
+		go func() { done <- set(ttl) }()
+		a, b := set(note), <-done
+		control := w.read(home + "/b/backups/n1/TOW9UX/backup.control")
+		if a.exit+b.exit != 0 || !strings.Contains(control, note[len("--note="):]) {
+			t.Fatalf("round %d: %s%s%s", i, a.stderr, b.stderr, control)
+		}
+		_, pinned, _ := strings.Cut(b.stderr, "is pinned until '")
+		pinned, _, _ = strings.Cut(pinned, "'")
+		if !strings.Contains(control, "expire-time = '"+pinned+"'") {
+			t.Fatalf("round %d: the pin until %s is lost:\n%s", i, pinned, control)
+		}
 	}
 }

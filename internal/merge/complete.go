@@ -2,8 +2,10 @@ package merge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"syscall"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/validate"
@@ -17,6 +19,11 @@ func (m *merge) complete(ctx context.Context) error {
 		return fmt.Errorf("remove merge journal: %w", err)
 	}
 	for _, b := range m.chain[1:] {
+		if b.ID == dest {
+			if err := m.takePin(b); err != nil {
+				return err
+			}
+		}
 		if err := m.deps.Instance.DeleteBackup(ctx, b); err != nil {
 			return err
 		}
@@ -43,6 +50,26 @@ func (m *merge) complete(ctx context.Context) error {
 	}
 	for _, e := range m.verdict {
 		m.emit(e)
+	}
+	return nil
+}
+
+// takePin gives the result the pin and the note of the destination once more:
+// set-backup takes no lock, and the merge may have taken hours.
+func (m *merge) takePin(dest *catalog.Backup) error {
+	if dest.Unreadable {
+		return nil
+	}
+	err := m.deps.Instance.MarkDeleting(dest)
+	if err != nil && !errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	if err != nil || dest.Leaving || dest.ExpireTime.Equal(m.full.ExpireTime) && dest.Note == m.full.Note {
+		return nil // without room, DeleteBackup has its ways
+	}
+	err = m.deps.Instance.UpdateControl(m.full, func(b *catalog.Backup) { b.ExpireTime, b.Note = dest.ExpireTime, dest.Note })
+	if err != nil {
+		return fmt.Errorf("save control file of backup %s: %w", m.full.ID, err)
 	}
 	return nil
 }

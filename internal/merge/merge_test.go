@@ -1,8 +1,13 @@
 package merge_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
+	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/merge"
 	"gsprobackup/test/golden"
 )
 
@@ -22,5 +27,28 @@ func TestGoldenChains(t *testing.T) {
 				w.sound(last, want)
 			})
 		}
+	}
+}
+
+// What set-backup writes while the files are merged, or the result is checked,
+// is not lost.
+func TestPinnedMeanwhile(t *testing.T) {
+	t.Parallel()
+	until := time.Unix(1_900_000_000, 0)
+	w := newWorld(t, golden.Ptrack)
+	last := w.c.Backups[len(w.c.Backups)-1]
+	pin := event.Func(func(e event.Event) {
+		if _, ok := e.(merge.FilesFinished); ok {
+			list, err := w.instance().Backups(context.Background())
+			w.must(err)
+			w.must(w.instance().UpdateControl(list.ByID(id(t, last)), func(b *catalog.Backup) { b.ExpireTime, b.Note = until, "keep" }))
+		}
+	})
+	deps := merge.Deps{FS: w.fs, Instance: w.instance(), Sink: pin, Now: time.Now}
+	w.must(merge.Run(context.Background(), deps, merge.Options{ID: id(t, last), Threads: 2}))
+	list, err := w.instance().Backups(context.Background())
+	w.must(err)
+	if b := list.ByID(id(t, last)); b.Mode != catalog.ModeFull || !b.ExpireTime.Equal(until) || b.Note != "keep" {
+		t.Errorf("%+v", b)
 	}
 }
