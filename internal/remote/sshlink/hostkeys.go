@@ -93,15 +93,8 @@ func (k *hostKeys) judge(remote net.Addr, key ssh.PublicKey) error {
 	if tcp, ok := remote.(*net.TCPAddr); !ok || tcp == nil {
 		remote = &net.TCPAddr{IP: net.IPv4zero} // through another host; the name is looked up
 	}
-	callback := k.db.HostKeyCallback()
-	err := callback(k.target.knownAs, remote, key)
+	err := k.lookUp(remote, key)
 	var unknown *xknownhosts.KeyError
-	if errors.As(err, &unknown) && len(unknown.Want) == 0 && k.withoutPort() != k.target.knownAs {
-		// As ssh: a key noted for the host without its port is good enough.
-		if callback(k.withoutPort(), remote, key) == nil {
-			return nil
-		}
-	}
 	var revoked *xknownhosts.RevokedError
 	switch {
 	case err == nil:
@@ -126,6 +119,22 @@ func (k *hostKeys) judge(remote net.Addr, key ssh.PublicKey) error {
 	}
 	return k.refuse("the host key is unknown (%s)", describe(key)).WithHint(
 		"compare it with the server's, and add it by connecting once with ssh; or allow it with --ssh-options='-o StrictHostKeyChecking=accept-new'")
+}
+
+// lookUp asks known_hosts about the key. As with ssh, a key or an authority
+// noted for the host without its port is good enough, unless there is another
+// key with it.
+func (k *hostKeys) lookUp(remote net.Addr, key ssh.PublicKey) error {
+	callback := k.db.HostKeyCallback()
+	err := callback(k.target.knownAs, remote, key)
+	var known *xknownhosts.KeyError
+	if err == nil || errors.As(err, &known) && len(known.Want) > 0 || k.withoutPort() == k.target.knownAs {
+		return err
+	}
+	if callback(k.withoutPort(), remote, key) == nil {
+		return nil
+	}
+	return err
 }
 
 // changed tells the known key of the same kind, which the server no longer

@@ -364,6 +364,12 @@ func TestHostCertificates(t *testing.T) {
 	if _, err := run(t, good, clientFor(t, good, "UserKnownHostsFile "+known(good)), home(t)); err != nil {
 		t.Error(err)
 	}
+	for _, name := range []string{"127.0.0.1", "127.0.0.*"} { // as ssh: without the port, too
+		file := putFile(t, filepath.Join(t.TempDir(), "known"), "@cert-authority "+name+" "+string(ssh.MarshalAuthorizedKey(authority.PublicKey())))
+		if _, err := run(t, good, clientFor(t, good, "UserKnownHostsFile "+file), home(t)); err != nil {
+			t.Errorf("authority for %s: %v", name, err)
+		}
+	}
 	other := server("elsewhere")
 	_, err := run(t, other, clientFor(t, other, "UserKnownHostsFile "+known(other)), home(t))
 	wantError(t, err, "127.0.0.1: ")
