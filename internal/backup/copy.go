@@ -120,6 +120,7 @@ func (r *run) tasks(l *listing) []pagecopy.Task {
 			t.FirstBlock, t.Compressed = it.firstBlock, it.compressed
 		default:
 			t.Kind = r.plainKind(it)
+			t.Units, t.FirstBlock = r.units(it)
 		}
 		r.leaveOut(it, &t)
 		tasks = append(tasks, t)

@@ -160,6 +160,27 @@ func (r *run) plainKind(it *listed) pagecopy.Kind {
 	return pagecopy.Plain
 }
 
+// units tells what a file that is copied whole is written in, where a torn read
+// would stay in the backup. The server's own base backup looks at the same files
+// (is_row_data_file and SendUndoMeta of basebackup.cpp).
+func (r *run) units(it *listed) (remote.Units, uint32) {
+	if r.layout.Family != pgdata.OpenGauss || it.ExternalDir != 0 {
+		return remote.NoUnits, 0
+	}
+	if it.Path == pgdata.UndoMetaPath {
+		return remote.SumUnits, 0
+	}
+	if first, ok := pgdata.UndoFirstBlock(it.Path); ok {
+		return remote.PageUnits, first
+	}
+	class := r.layout.Classify(it.Path)
+	mixed := class.Form == pgdata.FormSegmentStorage && class.Fork == pgdata.ForkMain
+	if mixed || class.Fork == pgdata.ForkFSM || class.Fork == pgdata.ForkVM {
+		return remote.PageUnits, r.layout.AbsoluteBlock(class, 0)
+	}
+	return remote.NoUnits, 0
+}
+
 // isDoubleWrite finds the files whose content nobody needs. Unlike others they
 // are stored the same each time, so their modification time means nothing.
 func (r *run) isDoubleWrite(it *listed) bool {

@@ -69,9 +69,11 @@ type Task struct {
 	Size      int64  // as listed, bytes; decides order and number of pages
 	Mode      uint32 // st_mode; its permission bits go to the stored file
 	Kind      Kind
+	// FirstBlock is for Kind Pages and for Units, see remote.RunRequest.
+	FirstBlock uint32
+	Units      remote.Units // for Kind Plain
 	// For Kind Pages:
-	Alg        compress.Algorithm // Undefined: the one of Options
-	FirstBlock uint32             // see remote.RunRequest
+	Alg compress.Algorithm // Undefined: the one of Options
 	// Compressed is set for a row-compressed relation; Size is then that of
 	// its logical blocks.
 	Compressed *remote.CompressedFile

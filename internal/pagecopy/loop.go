@@ -58,5 +58,5 @@ func (w *worker) announce(ahead remote.Ahead, u unit) error {
 	case t.Known:
 		return ahead.AnnounceChecksum(w.ctx, t.source())
 	}
-	return ahead.AnnounceCopy(w.ctx, t.source(), t.Size)
+	return ahead.AnnounceCopy(w.ctx, t.copyRequest(), t.Size)
 }

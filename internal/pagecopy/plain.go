@@ -41,6 +41,10 @@ func (e *engine) write(f fsx.File, p []byte, off int64) error {
 	return nil
 }
 
+func (t *Task) copyRequest() remote.CopyRequest {
+	return remote.CopyRequest{Path: t.source(), Units: t.Units, FirstBlock: t.FirstBlock}
+}
+
 // copyPlain copies a file byte by byte, or finds that its content is known.
 // The extra read of a file that has changed is the price; only files that look
 // untouched are known.
@@ -55,7 +59,7 @@ func (w *worker) copyPlain(t *Task) error {
 		}
 	}
 	sink := plainSink{worker: w, task: t}
-	_, err := w.reader.CopyFile(w.ctx, t.source(), &sink)
+	_, err := w.reader.CopyFile(w.ctx, t.copyRequest(), &sink)
 	if errors.Is(err, remote.ErrVanished) {
 		return w.report(t, Result{Outcome: Vanished, Alg: compress.None})
 	}

@@ -29,6 +29,6 @@ type Ahead interface {
 	Room() bool
 	AnnounceRun(ctx context.Context, req *RunRequest) error
 	// AnnounceCopy wants to know about how much the file has.
-	AnnounceCopy(ctx context.Context, path string, size int64) error
+	AnnounceCopy(ctx context.Context, req CopyRequest, size int64) error
 	AnnounceChecksum(ctx context.Context, path string) error
 }

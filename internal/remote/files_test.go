@@ -154,7 +154,7 @@ func TestSparseFileRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fi, err := r.CopyFile(ctx, src, w)
+	fi, err := r.CopyFile(ctx, CopyRequest{Path: src}, w)
 	if err != nil || fi.Size != size {
 		t.Fatal(fi, err)
 	}

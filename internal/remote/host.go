@@ -72,7 +72,7 @@ type Reader interface {
 	// CopyFile hands a whole file to sink, in order, and returns what the
 	// file was when it was opened. The content may change meanwhile; sink
 	// sees every offset once.
-	CopyFile(ctx context.Context, path string, sink FileSink) (FileInfo, error)
+	CopyFile(ctx context.Context, req CopyRequest, sink FileSink) (FileInfo, error)
 	// Checksum is the CRC32C and the length of a file's content.
 	Checksum(ctx context.Context, path string) (crc uint32, size int64, err error)
 	// FileSums is the sum of the content of each file, in the order of

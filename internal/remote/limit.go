@@ -146,8 +146,8 @@ func (a announcer) Room() bool { return a.ahead.Room() }
 func (a announcer) AnnounceRun(ctx context.Context, req *RunRequest) error {
 	return a.ahead.AnnounceRun(ctx, req)
 }
-func (a announcer) AnnounceCopy(ctx context.Context, path string, size int64) error {
-	return a.ahead.AnnounceCopy(ctx, path, size)
+func (a announcer) AnnounceCopy(ctx context.Context, req CopyRequest, size int64) error {
+	return a.ahead.AnnounceCopy(ctx, req, size)
 }
 func (a announcer) AnnounceChecksum(ctx context.Context, path string) error {
 	return a.ahead.AnnounceChecksum(ctx, path)
@@ -166,8 +166,8 @@ func (r limitedReader) ReadRun(ctx context.Context, req *RunRequest, run *Run) e
 	return err
 }
 
-func (r limitedReader) CopyFile(ctx context.Context, path string, sink FileSink) (FileInfo, error) {
-	return r.Reader.CopyFile(ctx, path, limitedSink{ctx, sink, r.limit})
+func (r limitedReader) CopyFile(ctx context.Context, req CopyRequest, sink FileSink) (FileInfo, error) {
+	return r.Reader.CopyFile(ctx, req, limitedSink{ctx, sink, r.limit})
 }
 
 func (r limitedReader) Checksum(ctx context.Context, path string) (uint32, int64, error) {

@@ -43,10 +43,10 @@ func (h farHost) NewReader() (Reader, error) {
 
 type farReader struct{ Reader }
 
-func (farReader) Room() bool                                        { return false }
-func (farReader) AnnounceRun(context.Context, *RunRequest) error    { return nil }
-func (farReader) AnnounceCopy(context.Context, string, int64) error { return nil }
-func (farReader) AnnounceChecksum(context.Context, string) error    { return nil }
+func (farReader) Room() bool                                             { return false }
+func (farReader) AnnounceRun(context.Context, *RunRequest) error         { return nil }
+func (farReader) AnnounceCopy(context.Context, CopyRequest, int64) error { return nil }
+func (farReader) AnnounceChecksum(context.Context, string) error         { return nil }
 
 type discardSink struct{}
 
@@ -76,7 +76,10 @@ func TestLimitCounts(t *testing.T) {
 		"ReadRun": func(ctx context.Context) error {
 			return r.ReadRun(ctx, &RunRequest{Path: path, To: 100, Rules: pgRules}, new(Run))
 		},
-		"CopyFile": func(ctx context.Context) error { _, err := r.CopyFile(ctx, path, discardSink{}); return err },
+		"CopyFile": func(ctx context.Context) error {
+			_, err := r.CopyFile(ctx, CopyRequest{Path: path}, discardSink{})
+			return err
+		},
 		"Checksum": func(ctx context.Context) error { _, _, err := r.Checksum(ctx, path); return err },
 		"FileSums": func(ctx context.Context) error { _, err := r.FileSums(ctx, []string{path}); return err },
 		"PageSums": func(ctx context.Context) error {
@@ -120,7 +123,7 @@ func TestLimitChanges(t *testing.T) {
 		l.Set(1)
 		l.Set(0)
 	})
-	if _, err := r.CopyFile(context.Background(), path, discardSink{}); err != nil {
+	if _, err := r.CopyFile(context.Background(), CopyRequest{Path: path}, discardSink{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -54,11 +54,11 @@ func (r *localReader) open(path string) error {
 	return nil
 }
 
-func (r *localReader) CopyFile(ctx context.Context, path string, sink FileSink) (FileInfo, error) {
+func (r *localReader) CopyFile(ctx context.Context, req CopyRequest, sink FileSink) (FileInfo, error) {
 	if err := r.Close(); err != nil {
 		return FileInfo{}, fmt.Errorf("close source file: %w", err)
 	}
-	f, err := r.host.fs.Open(path)
+	f, err := r.host.fs.Open(req.Path)
 	if err != nil {
 		return FileInfo{}, vanished(err)
 	}
@@ -67,8 +67,14 @@ func (r *localReader) CopyFile(ctx context.Context, path string, sink FileSink) 
 	if err != nil {
 		return FileInfo{}, err
 	}
+	m := mender{host: r.host, file: f, req: req, budget: tornBudget}
 	_, err = fsx.WalkSparse(ctx, f, r.raw, fsx.Walker{
-		Data: func(_ int64, p []byte) error { return sink.Data(p) },
+		Data: func(off int64, p []byte) error {
+			if err := m.mend(ctx, off, p); err != nil {
+				return err
+			}
+			return sink.Data(p)
+		},
 		Hole: func(_, n int64) error { return sink.Hole(n) },
 	})
 	if err != nil {
@@ -79,7 +85,7 @@ func (r *localReader) CopyFile(ctx context.Context, path string, sink FileSink) 
 
 func (r *localReader) Checksum(ctx context.Context, path string) (crc uint32, size int64, err error) {
 	var sum summer
-	if _, err := r.CopyFile(ctx, path, &sum); err != nil {
+	if _, err := r.CopyFile(ctx, CopyRequest{Path: path}, &sum); err != nil {
 		return 0, 0, err
 	}
 	return sum.crc, sum.size, nil

@@ -78,7 +78,7 @@ func (r *localReader) FileSums(ctx context.Context, paths []string) ([]FileSum, 
 	sums := make([]FileSum, len(paths))
 	for i, path := range paths {
 		var sum contentSummer
-		_, err := r.CopyFile(ctx, path, &sum)
+		_, err := r.CopyFile(ctx, CopyRequest{Path: path}, &sum)
 		switch {
 		case errors.Is(err, ErrVanished):
 			sum.Missing = true

@@ -68,6 +68,7 @@ func requestSeeds() [][]byte {
 	path := func(p string) *pathMessage { return &pathMessage{rootWord + p} }
 	run := &runMessage{remote.RunRequest{Path: rootWord + "/1", To: 2, Alg: compress.Zstd, Level: 1}}
 	small := &runMessage{remote.RunRequest{Path: rootWord + "/1", To: 2, Alg: compress.PGLZ, Compressed: &remote.CompressedFile{Rel: 1, MoveDir: rootWord}}}
+	copied := &copyMessage{remote.CopyRequest{Path: rootWord + "/out/key", Units: remote.PageUnits}}
 	odd := func(l pgdata.ExtentLayout) *runMessage {
 		m := *small
 		m.Compressed = &remote.CompressedFile{Layout: l}
@@ -78,7 +79,7 @@ func requestSeeds() [][]byte {
 	seeds := [][]byte{
 		request(1, kindAdmit, &pathsMessage{[]string{rootWord}}), request(1, kindStat, path("/1")), request(1, kindReadFile, &readFileMessage{rootWord + "/key", 100}),
 		request(1, kindList, &listMessage{remote.ListRequest{Root: rootWord, FollowLinks: true}}), request(1, kindReadAt, &readAtMessage{rootWord + "/1", 5, 9}),
-		request(1, kindCompressedInfo, path("/1")), request(1, kindReadRun, run), request(1, kindReadRun, small), request(1, kindCopyFile, path("/out/key")),
+		request(1, kindCompressedInfo, path("/1")), request(1, kindReadRun, run), request(1, kindReadRun, small), request(1, kindCopyFile, copied),
 		request(1, kindReadRun, odd(pgdata.PairOf3)), request(1, kindReadRun, odd(pgdata.MixedOf7)),
 		request(1, kindChecksum, path("/1")), request(1, kindFileSums, &pathsMessage{[]string{rootWord + "/1", rootWord + "/up/secret/key"}}),
 		request(1, kindPageSums, &sumMessage{remote.SumRequest{Path: rootWord + "/1", To: 3}}), request(1, kindMkdirAll, &pathMode{rootWord + "/up/x/y", 0o700}),
@@ -276,7 +277,7 @@ func useHost(h remote.Host, which uint8) {
 	case 5:
 		_ = r.ReadRun(ctx, &remote.RunRequest{Path: "/x", To: 1}, &run)
 	case 6:
-		_, _ = r.CopyFile(ctx, "/x", nullSink{})
+		_, _ = r.CopyFile(ctx, remote.CopyRequest{Path: "/x"}, nullSink{})
 	case 7:
 		_, _, _ = r.Checksum(ctx, "/x")
 	case 8:

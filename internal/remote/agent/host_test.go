@@ -188,7 +188,7 @@ func compareReaders(t *testing.T, near, far remote.Host, path string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, errs[i] = r.CopyFile(ctx, path, &got[i])
+		_, errs[i] = r.CopyFile(ctx, remote.CopyRequest{Path: path}, &got[i])
 		crc[i], _, sumErrs[i] = r.Checksum(ctx, path)
 		sums, err := r.FileSums(ctx, []string{path, path + "-"})
 		if i == 1 && err == nil && (len(sums) != 2 || !sums[1].Missing) {

@@ -272,6 +272,14 @@ func (m *runAnswer) fields(c *codec) {
 	})
 }
 
+type copyMessage struct{ remote.CopyRequest }
+
+func (m *copyMessage) fields(c *codec) {
+	c.text(&m.Path)
+	number(c, &m.Units, 1) // with the next one since revision 3
+	c.u32(&m.FirstBlock)
+}
+
 type copyAnswer = infoMessage
 
 type checksumAnswer struct {

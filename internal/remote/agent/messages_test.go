@@ -74,7 +74,7 @@ func TestMessagesAreComplete(t *testing.T) {
 		new(pathMessage), new(pathsMessage), new(twoPaths), new(pathMode), new(int64Message), new(boolMessage), new(bytesMessage),
 		new(listMessage), new(infoMessage), new(entriesMessage), new(readFileMessage), new(readAtMessage), new(readAtAnswer),
 		new(compressedInfoAnswer), new(checksumAnswer), new(fileSumsAnswer), new(sumMessage), new(pageSumsAnswer), new(volumeAnswer),
-		new(createMessage), new(errorMessage),
+		new(createMessage), new(errorMessage), new(copyMessage),
 	} {
 		fill(t, rnd, reflect.ValueOf(m).Elem())
 		body := encode(nil, m)

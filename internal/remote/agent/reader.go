@@ -74,8 +74,8 @@ func (r *reader) AnnounceRun(ctx context.Context, req *remote.RunRequest) error 
 }
 
 // AnnounceCopy implements remote.Ahead.
-func (r *reader) AnnounceCopy(ctx context.Context, path string, size int64) error {
-	return r.announce(ctx, kindCopyFile, &pathMessage{path}, size)
+func (r *reader) AnnounceCopy(ctx context.Context, req remote.CopyRequest, size int64) error {
+	return r.announce(ctx, kindCopyFile, &copyMessage{req}, size)
 }
 
 // AnnounceChecksum implements remote.Ahead.
@@ -221,8 +221,8 @@ func (r *reader) PageSums(ctx context.Context, req *remote.SumRequest, sums *rem
 	})
 }
 
-func (r *reader) CopyFile(ctx context.Context, path string, sink remote.FileSink) (fi remote.FileInfo, err error) {
-	d, err := r.begin(ctx, kindCopyFile, &pathMessage{path})
+func (r *reader) CopyFile(ctx context.Context, req remote.CopyRequest, sink remote.FileSink) (fi remote.FileInfo, err error) {
+	d, err := r.begin(ctx, kindCopyFile, &copyMessage{req})
 	ended := false
 	defer func() { r.finish(d, ended) }()
 	if err != nil {

@@ -92,11 +92,11 @@ func (c *conversation) readRun(body []byte) error {
 	return c.answer(kindDone, encodeHead(nil, &runAnswer{&c.run}), c.run.Frames)
 }
 
-func (c *conversation) copyFile(q *pathMessage) (message, error) {
+func (c *conversation) copyFile(q *copyMessage) (message, error) {
 	if err := c.openReader(); err != nil {
 		return nil, err
 	}
-	fi, err := c.reader.CopyFile(c.ctx, q.Path, copySink{c})
+	fi, err := c.reader.CopyFile(c.ctx, q.CopyRequest, copySink{c})
 	return &infoMessage{fi}, err
 }
 

@@ -33,7 +33,7 @@ func TestCut(t *testing.T) {
 	}
 	link.Channels()[0].CutAfter(1 << 20)
 	var got sink
-	_, err = r.CopyFile(ctx, filepath.Join(dir, "big"), &got)
+	_, err = r.CopyFile(ctx, remote.CopyRequest{Path: filepath.Join(dir, "big")}, &got)
 	lost(t, err, "Communication error: ")
 	if len(got.data) >= 3<<20 {
 		t.Error("the file came whole")
@@ -100,12 +100,12 @@ func TestCancel(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough")
-	_, err = r.CopyFile(ctx, filepath.Join(dir, "big"), cancelSink(func() { cancel(why) }))
+	_, err = r.CopyFile(ctx, remote.CopyRequest{Path: filepath.Join(dir, "big")}, cancelSink(func() { cancel(why) }))
 	if !errors.Is(err, why) {
 		t.Errorf("cancelled copy: %v", err)
 	}
 	full := errors.New("full")
-	_, err = r.CopyFile(context.Background(), filepath.Join(dir, "big"), failingSink{full})
+	_, err = r.CopyFile(context.Background(), remote.CopyRequest{Path: filepath.Join(dir, "big")}, failingSink{full})
 	if !errors.Is(err, full) {
 		t.Errorf("copy to a full disk: %v", err)
 	}
