@@ -16,6 +16,9 @@ const ProgramVersion = "2.4.2"
 // BlockSize is the size of a page and of a WAL page in bytes.
 const BlockSize = 8192
 
+// defaultLevel is the compression level where none is said, used or not.
+const defaultLevel = 1
+
 // unknownBytes is a byte count that is not known yet.
 const unknownBytes = -1
 
@@ -79,7 +82,7 @@ func NewBackup(id ID, mode Mode) *Backup {
 		ID:              id,
 		Mode:            mode,
 		Status:          StatusRunning,
-		CompressLevel:   1,
+		CompressLevel:   defaultLevel,
 		BlockSize:       BlockSize,
 		XLogBlockSize:   BlockSize,
 		ChecksumVersion: 1,

@@ -223,6 +223,7 @@ func TestGoldenListing(t *testing.T) {
 	for name, text := range map[string]string{
 		"stray/x": "", ".hidden/backup.control": "", "TOW9W0/backup.control": "",
 		"TOW9W1/backup.control": "garbage\n", "TOW9W2/backup.control": string(control),
+		"TOW9VF.bak/backup.control": string(control), // a copy; C reads the name as TOW9VF, too
 	} {
 		path := filepath.Join(i.Dir(), name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
@@ -234,6 +235,7 @@ func TestGoldenListing(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []event.Event{
+		IDMismatch{list[3].ID, i.Dir() + "/TOW9VF.bak/backup.control"},
 		ControlUnreadable{i.Dir() + "/TOW9W0/backup.control", fmt.Sprintf(`Control file "%s/TOW9W0/backup.control" is empty`, i.Dir())},
 		ControlUnreadable{i.Dir() + "/TOW9W1/backup.control", `Syntax error in "garbage"`},
 		IDMismatch{list[3].ID, i.Dir() + "/TOW9W2/backup.control"},
@@ -242,10 +244,10 @@ func TestGoldenListing(t *testing.T) {
 	if fmt.Sprint(got.events) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got.events, want)
 	}
-	if names := fmt.Sprint(ids(list)); names != "[TOW9W1 TOW9W0 TOW9VJ TOW9VF TOW9VF TOW9VA TOW9V6 TOW9V2 TOW9UX TOW9UV STRAY]" {
+	if names := fmt.Sprint(ids(list)); names != "[TOW9W1 TOW9W0 TOW9VJ TOW9VF TOW9VF TOW9VF TOW9VA TOW9V6 TOW9V2 TOW9UX TOW9UV STRAY]" {
 		t.Error(names)
 	}
-	if b := list[0]; !b.Unreadable || b.Status != StatusUnknown || b.Mode.String() != "" || filepath.Base(b.Dir) != "TOW9W1" {
+	if b := list[0]; !b.Unreadable || b.Status != StatusUnknown || b.Mode.String() != "" || filepath.Base(b.Dir) != "TOW9W1" || b.CompressLevel != 1 {
 		t.Errorf("%+v", b)
 	}
 }

@@ -73,7 +73,7 @@ func ParseControl(data []byte, path string, sink event.Sink) (*Backup, error) {
 		path: path,
 		sink: sink,
 		b: &Backup{
-			BlockSize: BlockSize, XLogBlockSize: BlockSize,
+			CompressLevel: defaultLevel, BlockSize: BlockSize, XLogBlockSize: BlockSize,
 			DataBytes: unknownBytes, WALBytes: unknownBytes,
 		},
 	}

@@ -24,7 +24,7 @@ type ControlUnreadable struct {
 }
 
 // IDMismatch is emitted when a control file's start-time is not what the
-// directory is named after; the control file wins. C tool: WARNING `backup ID
+// directory is called; the control file wins. C tool: WARNING `backup ID
 // in control file "%s" doesn't match name of the backup folder "%s"`.
 type IDMismatch struct {
 	ID   ID
@@ -76,10 +76,10 @@ func (i *Instance) readBackup(dirName string) *Backup {
 	if err != nil {
 		i.sink.Emit(ControlUnreadable{Path: path, Text: err.Error()})
 		return &Backup{ID: id, Dir: dir, Unreadable: true, NoControl: errors.Is(err, fs.ErrNotExist), DataBytes: unknownBytes, WALBytes: unknownBytes,
-			BlockSize: BlockSize, XLogBlockSize: BlockSize}
+			CompressLevel: defaultLevel, BlockSize: BlockSize, XLogBlockSize: BlockSize}
 	}
 	b.Dir = dir
-	if b.ID != id {
+	if b.ID.String() != dirName {
 		i.sink.Emit(IDMismatch{ID: b.ID, Path: path})
 	}
 	return b
