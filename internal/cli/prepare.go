@@ -91,7 +91,9 @@ func (s *session) prepare(ctx context.Context, rules commandRules, args []string
 			return nil, err
 		}
 	}
-	s.configureLog(rules, r)
+	if err := s.configureLog(rules, r); err != nil {
+		return nil, err
+	}
 	if fault := s.logFault.Load(); fault != nil {
 		return nil, *fault // before anything is begun
 	}
@@ -197,12 +199,20 @@ func (s *session) readInstance(rules commandRules, r *request) error {
 	return err
 }
 
-// configureLog is step 10.
-func (s *session) configureLog(rules commandRules, r *request) {
+// configureLog is step 10. The directory's canonical form, and its default, are
+// what show-config prints.
+func (s *session) configureLog(rules commandRules, r *request) error {
 	cfg := r.Config
 	dir := cfg.LogDirectory
 	if dir == "" && cfg.LogLevelFile != catalog.LogOff {
 		dir = filepath.Join(r.Catalog, "log")
+	}
+	if dir != "" {
+		dir = canonicalPath(dir)
+		o := catalog.FindConfigOption("log-directory")
+		if err := cfg.Set(o, dir, cfg.Source(o)); err != nil {
+			return err
+		}
 	}
 	s.log.Configure(logging.Config{
 		Console: logLevel(cfg.LogLevelConsole), File: logLevel(cfg.LogLevelFile),
@@ -212,6 +222,7 @@ func (s *session) configureLog(rules commandRules, r *request) {
 	if rules.logged {
 		s.log.LogToFile(logging.Info, "command: "+joinCommandLine(s.args))
 	}
+	return nil
 }
 
 func logLevel(l catalog.LogLevel) logging.Level {
