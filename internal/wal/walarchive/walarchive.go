@@ -7,16 +7,12 @@
 //
 //	000000010000000000000013           a segment
 //	000000010000000000000013.gz        a compressed segment
-//	*.partial, *.backup                passed over
+//	000000010000000000000013.partial   and the other kinds of files.go
 //	anything else                      an UnexpectedFile event
 package walarchive
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"slices"
-	"strings"
 
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/fsx"
@@ -49,68 +45,31 @@ type Gap struct{ Begin, End uint64 }
 
 // Scan lists the archive in dir. A missing directory is an empty archive.
 func Scan(fsys fsx.FS, dir string, sink event.Sink) (*Archive, error) {
-	entries, err := fsys.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &Archive{SegSize: wal.DefaultSegSize}, nil
-	}
+	all, err := Files(fsys, dir, sink)
 	if err != nil {
-		return nil, fmt.Errorf("list WAL archive: %w", err)
+		return nil, err
 	}
-	var files []segmentFile
-	for _, e := range entries {
-		f, ok := segmentOf(e, sink)
-		if !ok {
-			continue
-		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // purged meanwhile
-		}
-		if err != nil {
-			return nil, fmt.Errorf("inspect WAL archive: %w", err)
-		}
-		f.size = info.Size()
-		files = append(files, f)
-	}
-	return group(files, sink), nil
-}
-
-type segmentFile struct {
-	name       string // 24 digits
-	compressed bool
-	size       int64
-}
-
-func segmentOf(e fs.DirEntry, sink event.Sink) (segmentFile, bool) {
-	name := e.Name()
-	base, compressed := strings.CutSuffix(name, ".gz")
-	if e.Type().IsRegular() && wal.IsSegmentName(base) {
-		return segmentFile{name: base, compressed: compressed}, true
-	}
-	passed := strings.HasSuffix(base, wal.PartialSuffix) || strings.HasSuffix(name, ".backup")
-	if !passed || !e.Type().IsRegular() {
-		sink.Emit(UnexpectedFile{Name: name})
-	}
-	return segmentFile{}, false
+	segments := slices.DeleteFunc(all, func(f File) bool { return f.Kind != Segment })
+	return group(segments, sink), nil
 }
 
 // group builds timelines from files in name order, which is also the order of
 // timelines and numbers.
-func group(files []segmentFile, sink event.Sink) *Archive {
+func group(files []File, sink event.Sink) *Archive {
 	a := &Archive{SegSize: segmentSize(files)}
 	for _, f := range files {
-		tli, segno, err := wal.ParseSegmentName(f.name, a.SegSize)
+		tli, segno, err := wal.ParseSegmentName(f.Segment, a.SegSize)
 		if err != nil {
-			sink.Emit(UnexpectedFile{Name: f.name})
+			sink.Emit(UnexpectedFile{Name: f.Name})
 			continue
 		}
 		n := len(a.Timelines)
 		if n == 0 || a.Timelines[n-1].TLI != tli {
-			a.Timelines = append(a.Timelines, Timeline{TLI: tli, Min: segno, Max: segno, Segments: 1, Size: f.size})
+			a.Timelines = append(a.Timelines, Timeline{TLI: tli, Min: segno, Max: segno, Segments: 1, Size: f.Size})
 			continue
 		}
 		t := &a.Timelines[n-1]
-		t.Size += f.size
+		t.Size += f.Size
 		if segno == t.Max {
 			continue // the same segment, plain and compressed
 		}
@@ -126,10 +85,10 @@ func group(files []segmentFile, sink event.Sink) *Archive {
 
 // segmentSize takes the size from the first uncompressed segment; a server
 // has only one.
-func segmentSize(files []segmentFile) uint32 {
+func segmentSize(files []File) uint32 {
 	for _, f := range files {
-		if !f.compressed && f.size <= wal.MaxSegSize && wal.ValidSegSize(uint32(f.size)) {
-			return uint32(f.size)
+		if !f.Compressed && f.Size <= wal.MaxSegSize && wal.ValidSegSize(uint32(f.Size)) {
+			return uint32(f.Size)
 		}
 	}
 	return wal.DefaultSegSize

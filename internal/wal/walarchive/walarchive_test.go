@@ -20,6 +20,10 @@ func TestScan(t *testing.T) {
 		"000000010000000000000014.gz":              1000,
 		"000000010000000000000017.gz":              5000,
 		"000000010000000000000018.partial":         mb,
+		"000000010000000000000018.gz.partial":      mb,
+		"000000010000000000000019.part":            mb, // archive-push is at work
+		"000000010000000000000019.gz.part":         mb,
+		"README.partial":                           40,
 		"000000010000000000000013.00000028.backup": 300,
 		"00000002000000000000001A":                 mb,
 		"00000002000000000000FFFF":                 mb, // impossible with segments of 1 MB: the last part ends at FFF
@@ -52,7 +56,7 @@ func TestScan(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	if s := fmt.Sprint(unexpected); s != "[000000010000000000000015 0000000100000000000000zz 00000002.history 00000002000000000000FFFF]" {
+	if s := fmt.Sprint(unexpected); s != "[000000010000000000000015 0000000100000000000000zz 00000002.history README.partial 00000002000000000000FFFF]" {
 		t.Errorf("unexpected files %s", s)
 	}
 }
