@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,12 +12,25 @@ import (
 // not know are no error (spec/cli.md §1.1).
 func helpCommand(s *session) *cobra.Command {
 	return newCommand("help", "show help pages", func(_ context.Context, args []string) error {
-		args = slices.DeleteFunc(args, func(a string) bool { return strings.HasPrefix(a, "--compat=") })
+		args = withoutCompat(args)
 		if len(args) == 0 {
 			return printGeneralHelp(s.streams.Out, s.progName(), s.profile)
 		}
 		return s.helpFor(args[0])
 	})
+}
+
+// withoutCompat is what compatOption leaves of the words.
+func withoutCompat(args []string) (rest []string) {
+	for i := 0; i < len(args); i++ {
+		switch a := args[i]; {
+		case a == "--compat":
+			i++ // its value
+		case !strings.HasPrefix(a, "--compat="):
+			rest = append(rest, a)
+		}
+	}
+	return rest
 }
 
 // helpFor prints the page of a command, or says that there is none.

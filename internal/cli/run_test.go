@@ -179,6 +179,8 @@ func TestEnvironment(t *testing.T) {
 		{"posix", map[string]string{"POSIXLY_CORRECT": ""}, "show stray --bogus -B /home/omm/b", "BACKUP_PATH (-B, --backup-path)"},
 		{"profile", map[string]string{"GS_PROBACKUP_COMPAT": "1.1"}, "version", "(openGauss 1.1.0 "},
 		{"profile unknown", map[string]string{"GS_PROBACKUP_COMPAT": "9"}, "version", `ERROR: unknown compatibility profile "9", expected one of 1.1, 3.0, 5.0, 6.0`},
+		{"profile of help", nil, "help --compat 1.1 merge", "gs_probackup merge -B backup-path"},
+		{"profile of help, other way", nil, "help merge --compat=1.1", "gs_probackup merge -B backup-path"},
 		{"profile option", map[string]string{"GS_PROBACKUP_COMPAT": "1.1"}, "show -B /home/omm/b --compat=5.0", "Stop LSN  Type  Status "},
 		{"remote host", nil, "show-config -B /home/omm/b --instance n2 --remote-host=far", "pghost = far\n"},
 		{"remote host, local", nil, "show-config -B /home/omm/b --instance n2 --remote-host=far --remote-proto=none", "pgdatabase = omm\n# Archive"},
