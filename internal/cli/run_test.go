@@ -129,6 +129,7 @@ func TestChecks(t *testing.T) {
 		{"validate -B /home/omm/b --force", `You cannot specify "--force" flag with the "validate" command`},
 		{"validate -B /home/omm/b --no-validate", `You cannot specify "--no-validate" option with the "validate" command`},
 		{"validate -B /home/omm/b --instance n1 --xid=1 --lsn=0/1", "At most one of '--recovery-target', '--recovery-target-name', '--recovery-target-time', '--recovery-target-xid' or '--recovery-target-lsn' options can be specified"},
+		{"validate -B /home/omm/b --instance n1 --inclusive=maybe --lsn=x", `invalid LSN "x"`},
 		{"validate -B /home/omm/b --instance n1 --inclusive=yes", "The '--recovery-target-inclusive' option can be applied only when either of '--recovery-target-time', '--recovery-target-xid' or '--recovery-target-lsn' options is specified"},
 		{"restore -B /home/omm/b --instance n1 --inclusive=maybe", "Invalid value for '--recovery-target-inclusive' option 'maybe'"},
 		{"restore -B /home/omm/b --instance n1 --time=garbage", "Invalid value for '--recovery-target-time' option 'garbage'"},

@@ -47,17 +47,17 @@ func (s *session) parseTarget(o targetOptions) (restore.Target, error) {
 			return t, usererr.Wrap(err, "Invalid value for '--recovery-target-xid' option '%s'", o.XID)
 		}
 	}
+	if o.LSN != "" {
+		if t.LSN, err = wal.ParseLSN(o.LSN); err != nil {
+			return t, usererr.Wrap(err, "invalid LSN \"%s\"", o.LSN)
+		}
+	}
 	if o.Inclusive != "" {
 		v, err := optvalue.ParseBool(o.Inclusive)
 		if err != nil {
 			return t, usererr.Wrap(err, "Invalid value for '--recovery-target-inclusive' option '%s'", o.Inclusive)
 		}
 		t.Inclusive = &v
-	}
-	if o.LSN != "" {
-		if t.LSN, err = wal.ParseLSN(o.LSN); err != nil {
-			return t, usererr.Wrap(err, "invalid LSN \"%s\"", o.LSN)
-		}
 	}
 	return t, nil
 }
