@@ -294,7 +294,7 @@ func TestDelete(t *testing.T) {
 			return errors.New(strings.ReplaceAll(err.Error(), d.Instance.Dir(), "DIR"))
 		}, "catalog.ControlUnreadable"},
 		{"a status with descendants", set(idA, catalog.StatusCorrupt), nil, status(catalog.StatusCorrupt),
-			"StatusWanted{CORRUPT false}, delete b, StatusMatched{a CORRUPT false}, delete a, TotalKnown{2 20}, StatusDeleted{2 n1}"},
+			"StatusWanted{CORRUPT false}, StatusMatched{b OK false}, delete b, StatusMatched{a CORRUPT false}, delete a, TotalKnown{2 20}, StatusDeleted{2 n1}"},
 		{"one of them in use", func(i *catalog.Instance, l catalog.List) { set(idA, catalog.StatusCorrupt)(i, l); held(idB)(i, l) }, nil,
 			status(catalog.StatusCorrupt), "StatusWanted{CORRUPT false}, Cannot lock backup b directory"},
 		{"half of a finished merge", set(idF, catalog.StatusMerged), nil, id(idA, false),

@@ -46,16 +46,15 @@ func Status(ctx context.Context, deps Deps, opts StatusOptions) error {
 	}
 	locker := inst.NewLocker()
 	for _, b := range chosen {
-		if b.Status == opts.Status {
-			deps.Sink.Emit(StatusMatched{ID: b.ID, Status: b.Status, DryRun: opts.DryRun})
-		}
 		if opts.DryRun {
+			deps.Sink.Emit(StatusMatched{ID: b.ID, Status: b.Status, DryRun: true})
 			continue
 		}
 		k, err := catalog.LockBackup(ctx, locker, b, intent)
 		if err != nil {
 			return err
 		}
+		deps.Sink.Emit(StatusMatched{ID: b.ID, Status: b.Status})
 		if err = checkStill(ctx, inst, b, opts.Status, chosen); err == nil {
 			// The size is told at the end, from what was known before.
 			gone := *b
