@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -144,7 +143,7 @@ func (r *run) checkIdentity(ctx context.Context) error {
 // checkTexts refuses what the control file cannot hold, before there is one.
 func (o *Options) checkTexts() error {
 	b := catalog.NewBackup(0, o.Mode.Recorded())
-	b.Note, b.ExternalDirs = o.Note, strings.Join(o.ExternalDirs, ":")
+	b.Note, b.ExternalDirs = o.Note, o.externalText()
 	return catalog.WriteControl(io.Discard, b, time.UTC)
 }
 

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -36,8 +37,10 @@ type Options struct {
 	// BackupLog and BackupReplSlots include what is left out by default.
 	BackupLog       bool
 	BackupReplSlots bool
-	// ExternalDirs are absolute directories to back up along (-E).
+	// ExternalDirs are absolute directories to back up along (-E), ExternalList
+	// is how they were given, for the record; it may be empty.
 	ExternalDirs []string
+	ExternalList string
 
 	NoSync              bool
 	NoValidate          bool
@@ -65,6 +68,14 @@ type Options struct {
 
 // defaultArchiveTimeout is the C tool's (spec/cli.md §3.2).
 const defaultArchiveTimeout = 5 * time.Minute
+
+// externalText is what the control file has of the external directories.
+func (o Options) externalText() string {
+	if len(o.ExternalDirs) > 0 && o.ExternalList != "" {
+		return o.ExternalList
+	}
+	return strings.Join(o.ExternalDirs, ":")
+}
 
 func (o Options) archiveTimeout() time.Duration {
 	if o.ArchiveTimeout <= 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -137,7 +136,7 @@ func (r *run) create(ctx context.Context) error {
 		b.S3Status = catalog.S3Absent
 	}
 	b.CompressAlg, b.CompressLevel = o.Algorithm, o.Level
-	b.ExternalDirs = strings.Join(o.ExternalDirs, ":")
+	b.ExternalDirs = o.externalText()
 	r.backup = b
 	if r.lock, err = catalog.LockBackup(ctx, o.Instance.NewLocker(), b, lock.Intent{}); err != nil {
 		return err

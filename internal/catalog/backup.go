@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ type Backup struct {
 	UncompressedBytes int64
 	PGDataBytes       int64
 
-	ExternalDirs string // colon separated absolute paths, in externaldirN order
+	ExternalDirs string // colon separated absolute paths, in externaldirN order; see Externals
 	Note         string
 	ContentCRC   uint32 // CRC32C of backup_content.control, 0 = not checked
 
@@ -142,9 +143,16 @@ func (b *Backup) EntryDir(externalDir int) string {
 }
 
 // Externals are the external directories, the first one being number 1.
-func (b *Backup) Externals() []string {
-	if b.ExternalDirs == "" {
-		return nil
+func (b *Backup) Externals() []string { return SplitExternals(b.ExternalDirs) }
+
+// SplitExternals takes a colon-separated list of directories apart as the C
+// tool does, which records it as it was given: an empty name is none, and
+// slashes and dots that mean nothing go.
+func SplitExternals(list string) (dirs []string) {
+	for dir := range strings.SplitSeq(list, ":") {
+		if dir != "" {
+			dirs = append(dirs, path.Clean(dir))
+		}
 	}
-	return strings.Split(b.ExternalDirs, ":")
+	return dirs
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -373,5 +374,23 @@ func TestRemoveInstance(t *testing.T) {
 	}
 	if got := tree(t, c.Root()); got != "drwx------ .\ndrwx------ backups\ndrwx------ wal\n" {
 		t.Errorf("left\n%s", got)
+	}
+}
+
+// TestExternals: the C tool records what it was given and takes it apart by
+// strtok and canonicalize_path.
+func TestExternals(t *testing.T) {
+	for list, want := range map[string][]string{
+		"":                      nil,
+		":":                     nil,
+		"/a":                    {"/a"},
+		"/a/":                   {"/a"},
+		":/a::/b//c/.:/d/e/../": {"/a", "/b/c", "/d"},
+		"/with blank:/it's":     {"/with blank", "/it's"},
+	} {
+		b := Backup{ExternalDirs: list}
+		if got := b.Externals(); !slices.Equal(got, want) {
+			t.Errorf("%q: %q", list, got)
+		}
 	}
 }

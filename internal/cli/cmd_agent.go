@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/remote/agent"
 	"gsprobackup/internal/usererr"
@@ -58,7 +59,7 @@ func (s *session) agentOptions(args []string) (agent.ServeOptions, error) {
 		}
 		dirs := []string{list}
 		if w.id == agentExternal {
-			dirs = splitDirs(list)
+			dirs = catalog.SplitExternals(list)
 		}
 		for _, d := range dirs {
 			if !filepath.IsAbs(d) {

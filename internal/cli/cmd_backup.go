@@ -92,8 +92,8 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 			Algorithm: algorithm, Level: int(cfg.CompressLevel), Threads: r.threads(),
 			Smooth: r.SmoothCheckpoint, Slot: r.Slot, TempSlot: r.TempSlot,
 			BackupLog: r.BackupLog, BackupReplSlots: r.BackupReplslot,
-			ExternalDirs: splitDirs(externalDirs(cfg)),
-			NoSync:       r.NoSync, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
+			ExternalDirs: catalog.SplitExternals(externalDirs(cfg)), ExternalList: externalDirs(cfg),
+			NoSync: r.NoSync, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
 			Note: note, NoNote: noNote, TTL: time.Duration(r.Pin.TTL) * time.Second, ExpireTime: r.Pin.Expire,
 			ArchiveTimeout: time.Duration(cfg.ArchiveTimeout) * time.Second,
 			RWTimeout:      time.Duration(r.RWTimeout) * time.Second,
@@ -103,14 +103,6 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 		Server:    s.serverOptions(r),
 		Retention: retention,
 	}, nil
-}
-
-// splitDirs takes a colon-separated list apart.
-func splitDirs(list string) []string {
-	if list == "" {
-		return nil
-	}
-	return strings.Split(list, ":")
 }
 
 // externalDirs resolves the neutral word.

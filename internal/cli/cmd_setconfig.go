@@ -28,7 +28,7 @@ func checkExternals(cfg *catalog.Config) error {
 	if cfg.Source(catalog.FindConfigOption("external-dirs")) != catalog.FromCommandLine {
 		return nil
 	}
-	for _, dir := range splitDirs(externalDirs(cfg)) {
+	for _, dir := range catalog.SplitExternals(externalDirs(cfg)) {
 		if !path.IsAbs(dir) {
 			return usererr.New("External directory \"%s\" is not an absolute path", dir)
 		}
