@@ -110,8 +110,6 @@ func cbmRow(row [][]byte, f func(ptrack.CBMRow) error) error {
 	return f(r)
 }
 
-func isTrue(text []byte) bool { return string(text) == "t" }
-
 func (g *openGauss) LogicalSlots(ctx context.Context) ([]LogicalSlot, error) {
 	rows, err := g.c.Query(ctx, sqlLogicalSlots)
 	if err != nil {

@@ -26,8 +26,13 @@ const (
 
 func inRecovery(ctx context.Context, c *Conn) (bool, error) {
 	v, err := one(c.Query(ctx, sqlInRecovery))
-	return v == "t", err
+	return isTrue([]byte(v)), err
 }
+
+// isTrue reads a boolean. In a database of MySQL's kind (dolphin), openGauss
+// prints 1 and 0, unless the client calls itself gs_probackup; PGAPPNAME may
+// have another name.
+func isTrue(text []byte) bool { return string(text) == "t" || string(text) == "1" }
 
 // sizeSetting reads a setting that is a size in bytes.
 func sizeSetting(ctx context.Context, c *Conn, name string) (int, error) {
