@@ -3,6 +3,7 @@ package process
 import (
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,6 +46,11 @@ func TestStreams(t *testing.T) {
 // A signal, or the loss of the reader, in the middle of a backup: the server
 // is told, the backup is ERROR, and there is a next one.
 func TestSignalsDuringABackup(t *testing.T) {
+	// Signals that this process handles are at their defaults in its children,
+	// SIGHUP also when the tests run under nohup.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	w := newWorld(t)
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
 		reached := w.holdAtStop()
