@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -135,6 +136,18 @@ func TestIncrementalRefusals(t *testing.T) {
 				w.put("/home/omm/other/PG_9.2_201611171_og1/16384/1")
 			},
 			events: "RunningIncremental Began CheckingTablespaces", want: `restore tablespace destination is not empty: "/home/omm/other"`,
+		},
+		{
+			name: "external directory around a tablespace", mode: restore.IncrementalChecksum,
+			prepare: func(w *world) { w.target.Externals["/home/omm/ext1"] = path.Dir(w.target.Tablespaces["/home/omm/ts1"]) },
+			events:  "RunningIncremental Began CheckingTablespaces CheckingExternals",
+			want:    impossible + `: "/home/omm/ts1" would be restored into "/home/omm"`,
+		},
+		{
+			name: "external directory around PGDATA", mode: restore.IncrementalChecksum,
+			prepare: func(w *world) { w.target.Externals["/home/omm/ext1"] = pgdata },
+			events:  "RunningIncremental Began CheckingTablespaces CheckingExternals",
+			want:    impossible + `: "/home/omm/restored" would be restored into "/home/omm/restored"`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,7 +73,10 @@ func (r *run) checkMappings(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.checkCatalogSafe()
+	if err := r.checkCatalogSafe(); err != nil {
+		return err
+	}
+	return r.checkApart()
 }
 
 func (r *run) placeTablespaces(ctx context.Context, list []pgdata.Tablespace) error {
@@ -182,6 +186,43 @@ func (r *run) checkCatalogSafe() error {
 		}
 	}
 	return nil
+}
+
+// checkApart keeps an incremental restore from removing one directory's files as
+// something that is not in another one's list. The same place for an external
+// directory and a tablespace is fine if it was so in the backup: C saves
+// tablespaces in this way.
+func (r *run) checkApart() error {
+	if !r.compares() {
+		return nil
+	}
+	const text = "Incremental restore is impossible: \"%s\" would be restored into \"%s\""
+	data := r.opts.PGData
+	for _, spc := range r.spaces {
+		if spc.target == data {
+			return usererr.New(text, spc.from, data)
+		}
+	}
+	from := r.dest.Externals()
+	for i, dir := range r.extDirs {
+		for _, spc := range r.spaces {
+			if within(spc.target, dir) && spc.from != from[i] {
+				return usererr.New(text, spc.from, dir)
+			}
+		}
+		if within(data, dir) {
+			return usererr.New(text, data, dir)
+		}
+		if j := slices.Index(r.extDirs, dir); j != i {
+			return usererr.New(text, from[i], dir)
+		}
+	}
+	return nil
+}
+
+// within tells whether a directory is another one or lies in it.
+func within(dir, parent string) bool {
+	return dir == parent || strings.HasPrefix(dir, parent+"/")
 }
 
 // errEnough ends a walk.
