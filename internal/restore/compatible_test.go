@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -138,10 +137,10 @@ func TestIncrementalRefusals(t *testing.T) {
 			events: "RunningIncremental Began CheckingTablespaces", want: `restore tablespace destination is not empty: "/home/omm/other"`,
 		},
 		{
-			name: "external directory around a tablespace", mode: restore.IncrementalChecksum,
-			prepare: func(w *world) { w.target.Externals["/home/omm/ext1"] = path.Dir(w.target.Tablespaces["/home/omm/ts1"]) },
+			name: "external directory onto a tablespace", mode: restore.IncrementalChecksum,
+			prepare: func(w *world) { w.target.Externals["/home/omm/ext1"] = w.target.Tablespaces["/home/omm/ts1"] },
 			events:  "RunningIncremental Began CheckingTablespaces CheckingExternals",
-			want:    impossible + `: "/home/omm/ts1" would be restored into "/home/omm"`,
+			want:    impossible + `: "/home/omm/ts1" would be restored into "/home/omm/ts1_r"`,
 		},
 		{
 			name: "external directory around PGDATA", mode: restore.IncrementalChecksum,

@@ -205,13 +205,13 @@ func (r *run) checkApart() error {
 	}
 	from := r.dest.Externals()
 	for i, dir := range r.extDirs {
+		if within(data, dir) {
+			return usererr.New(text, data, dir)
+		}
 		for _, spc := range r.spaces {
 			if within(spc.target, dir) && spc.from != from[i] {
 				return usererr.New(text, spc.from, dir)
 			}
-		}
-		if within(data, dir) {
-			return usererr.New(text, data, dir)
 		}
 		if j := slices.Index(r.extDirs, dir); j != i {
 			return usererr.New(text, from[i], dir)
