@@ -153,7 +153,12 @@ func (m *chainMaker) live() {
 func (m *chainMaker) livePlain() {
 	at := place{"", plainPaths[m.rnd.IntN(len(plainPaths))]}
 	if m.rnd.IntN(2) == 0 {
-		at = place{outside[m.rnd.IntN(len(outside))], []string{"x", "d/y"}[m.rnd.IntN(2)]}
+		at = place{outside[m.rnd.IntN(len(outside))], []string{"x", "d/y", "d"}[m.rnd.IntN(3)]}
+		for other := range m.now { // a file becomes a directory, or the other way round
+			if other.dir == at.dir && (strings.HasPrefix(other.path, at.path+"/") || strings.HasPrefix(at.path, other.path+"/")) {
+				delete(m.now, other)
+			}
+		}
 	}
 	switch m.rnd.IntN(6) {
 	case 0:
