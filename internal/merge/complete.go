@@ -64,7 +64,7 @@ func (m *merge) takePin(dest *catalog.Backup) error {
 	if err != nil && !errors.Is(err, syscall.ENOSPC) {
 		return err
 	}
-	if err != nil || dest.Leaving || dest.ExpireTime.Equal(m.full.ExpireTime) && dest.Note == m.full.Note {
+	if err != nil || dest.ExpireTime.Equal(m.full.ExpireTime) && dest.Note == m.full.Note {
 		return nil // without room, DeleteBackup has its ways
 	}
 	err = m.deps.Instance.UpdateControl(m.full, func(b *catalog.Backup) { b.ExpireTime, b.Note = dest.ExpireTime, dest.Note })

@@ -219,6 +219,35 @@ func TestFailAtEveryStep(t *testing.T) {
 	}
 }
 
+// A merge that is killed while it deletes an increment on a full disk can be
+// finished: the increment's control file has another name then.
+func TestKilledOnFullDisk(t *testing.T) {
+	w := smallChain(t)
+	want := w.chain("TOWAGJ")
+	faulty := faultfs.New(w.fs)
+	merged := false
+	faulty.Before(func(op faultfs.Op) error {
+		switch inc := w.c.BackupDir("TOWAGJ"); {
+		case op.Kind == faultfs.Remove && path.Base(op.Path) == "merge_journal":
+			merged = true
+		case merged && op.Kind == faultfs.Create && strings.HasPrefix(op.Path, inc+"/backup.control"):
+			return unix.ENOSPC
+		case merged && op.Kind == faultfs.Remove && strings.HasPrefix(op.Path, inc+"/database"):
+			return errKilled
+		}
+		return nil
+	})
+	disturbed := w.on(t, faulty)
+	if err := disturbed.merge("TOWAGJ"); err == nil {
+		t.Fatal("not disturbed")
+	}
+	if _, err := w.fs.Lstat(w.c.BackupDir("TOWAGJ") + "/" + catalog.DeletingName); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.merge("TOWAGJ"))
+	w.sound("TOWAGJ", want)
+}
+
 // A file of which little has changed is patched where it is, also when it has
 // grown, but not while somebody keeps it under another name.
 func TestPatch(t *testing.T) {

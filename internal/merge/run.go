@@ -129,7 +129,7 @@ func (m *merge) lock(ctx context.Context) (unlock func() error, err error) {
 			return unlock, err
 		}
 		locks = append(locks, k)
-		if b.Unreadable {
+		if b.Unreadable || b.Leaving {
 			continue
 		}
 		fresh, err := catalog.ReadControl(m.deps.FS, b.ControlPath(), event.Discard)
