@@ -142,6 +142,10 @@ func (e *ChainError) Error() string {
 	return fmt.Sprintf("chain of backup %s: parent %s of backup %s is missing", e.Of, e.Missing, e.Broken)
 }
 
+// NoFullParent is the event for a ChainError. C tool: WARNING `Backup %s is
+// missing`, or `Failed to find parent FULL backup for %s` if none is named.
+type NoFullParent struct{ Of, Missing ID }
+
 // ChainTo returns the backups that restoring b takes, the FULL first and b
 // last. A *ChainError tells that one is missing. States are not looked at.
 func (l List) ChainTo(b *Backup) (List, error) {

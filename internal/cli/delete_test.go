@@ -140,3 +140,31 @@ INFO: Instance 'n1' can be deleted
 		t.Errorf("afterwards:\n%s", shown.stdout)
 	}
 }
+
+// A parent that is missing is named where the C tool meets it, by merge behind
+// its first line, and by retention when it counts FULL backups.
+func TestMissingParentIsNamed(t *testing.T) {
+	w := deleteWorld(t)
+	if err := os.RemoveAll(w.real(home + "/b/backups/n1/TOWA57")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(w.real(home+"/b/backups/n1/stray"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stray := "WARNING: Control file \"/home/omm/b/backups/n1/stray/backup.control\" doesn't exist\n"
+	r := w.run(strings.Fields("merge -B /home/omm/b --instance n1 -i TOWA5I"), nil)
+	want := "INFO: Merge started\n" + stray + "WARNING: Backup TOWA57 is missing\nERROR: Failed to find parent full backup for TOWA5I\n"
+	if r.exit != 1 || r.stderr != want {
+		t.Errorf("exit %d\n%s\nwant\n%s", r.exit, r.stderr, want)
+	}
+	for policy, told := range map[string]bool{"--retention-redundancy=2": true, "--retention-window=2": false} {
+		r = w.run(strings.Fields("delete -B /home/omm/b --instance n1 --delete-expired --dry-run "+policy), nil)
+		lines := "INFO: Evaluate backups by retention\n"
+		if told {
+			lines += "WARNING: Failed to find parent FULL backup for STRAY\n" + strings.Repeat("WARNING: Backup TOWA57 is missing\n", 2)
+		}
+		if lines += "INFO: Backup "; r.exit != 0 || !strings.Contains(r.stderr, lines) {
+			t.Errorf("%s: exit %d\n%s\nwant\n%s", policy, r.exit, r.stderr, lines)
+		}
+	}
+}

@@ -33,6 +33,12 @@ func renderCatalog(c *console, e event.Event) bool {
 		c.warn("%s", text)
 	case catalog.IDMismatch:
 		c.warn("backup ID in control file \"%s\" doesn't match name of the backup folder \"%s\"", e.ID, e.Path)
+	case catalog.NoFullParent:
+		if e.Missing != 0 {
+			c.warn("Backup %s is missing", e.Missing)
+		} else {
+			c.warn("Failed to find parent FULL backup for %s", e.Of)
+		}
 	case catalog.DirectoryUnreadable:
 		c.warn("cannot open directory \"%s\": %s", e.Path, e.Text)
 	case catalog.InstanceInaccessible:

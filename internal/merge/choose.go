@@ -2,6 +2,7 @@ package merge
 
 import (
 	"context"
+	"errors"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/usererr"
@@ -10,10 +11,10 @@ import (
 // choose finds FULL and destination for a target (spec/server.md §7.4, first
 // table). dest may be nil when a merged FULL has none left.
 func (m *merge) choose(ctx context.Context, id catalog.ID) (err error) {
+	m.emit(Started{})
 	if m.list, err = m.deps.Instance.Backups(ctx); err != nil {
 		return err
 	}
-	m.emit(Started{})
 	target := m.list.ByID(id)
 	if target == nil || target.Unreadable { // half-deleted, as an increment of a merged FULL may be
 		if full := m.mergedInto(id); full != nil {
@@ -96,6 +97,10 @@ func (m *merge) chooseFull(dest *catalog.Backup) error {
 			return usererr.New("Full backup %s has unfinished merge with backup %s", m.full.ID, m.full.MergeDestID)
 		}
 		return nil
+	}
+	var broken *catalog.ChainError
+	if errors.As(err, &broken) {
+		m.emit(catalog.NoFullParent{Of: broken.Of, Missing: broken.Missing})
 	}
 	if !rerun {
 		return usererr.Wrap(err, "Failed to find parent full backup for %s", dest.ID)

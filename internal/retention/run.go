@@ -2,6 +2,7 @@ package retention
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -115,11 +116,19 @@ func (r *run) apply(ctx context.Context) error {
 	return nil
 }
 
-// report tells the decisions: first the pins, oldest first.
+// report tells the decisions: first broken chains and the pins, oldest first.
 func (r *run) report() {
 	r.emit(EvaluationStarted{})
+	// The C tool meets the broken ones when it counts FULL backups.
+	counts := r.opts.Policy.Redundancy > 0 && slices.ContainsFunc(r.list, func(b *catalog.Backup) bool {
+		return b.Mode == catalog.ModeFull && b.Status.Usable()
+	})
+	links := newChains(r.list)
 	for i := len(r.plan.Decisions) - 1; i >= 0; i-- {
 		x := r.plan.Decisions[i]
+		if top := links.top(x.Backup); counts && top.Mode != catalog.ModeFull {
+			r.emit(catalog.NoFullParent{Of: x.Backup.ID, Missing: top.ParentID})
+		}
 		if len(x.Reasons) > 0 && x.Reasons[0].Cause == Pinned {
 			r.emit(PinRespected{ID: x.Backup.ID, Until: x.Backup.ExpireTime})
 		}
