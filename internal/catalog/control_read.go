@@ -86,6 +86,7 @@ func ParseControl(data []byte, path string, sink event.Sink) (*Backup, error) {
 	if r.b.ID <= 0 {
 		return nil, usererr.Wrap(ErrControlID, `Invalid ID/start-time, control file "%s" is corrupted`, path)
 	}
+	r.undrift()
 	return r.b, nil
 }
 
@@ -93,6 +94,10 @@ type controlReader struct {
 	path string
 	sink event.Sink
 	b    *Backup
+	// startOffset is the offset that start-time was written with, offsets are
+	// those of the other times.
+	startOffset string
+	offsets     map[*time.Time]string
 }
 
 type controlField struct {
@@ -148,15 +153,16 @@ func (r *controlReader) fields() []controlField {
 		{"start-time", func(v string) error {
 			t, err := parseControlTime(v)
 			b.ID = ID(t.Unix())
+			r.startOffset = offsetText(v)
 			return err
 		}},
-		{"merge-time", timeField(&b.MergeTime)},
-		{"end-time", timeField(&b.EndTime)},
+		{"merge-time", r.timeField(&b.MergeTime)},
+		{"end-time", r.timeField(&b.EndTime)},
 		{"recovery-xid", func(v string) (err error) {
 			b.RecoveryXID, err = optvalue.ParseUint64(v, optvalue.NoUnit)
 			return err
 		}},
-		{"recovery-time", timeField(&b.RecoveryTime)},
+		{"recovery-time", r.timeField(&b.RecoveryTime)},
 		{"expire-time", r.expireTime},
 		{"recovery-name", textField(&b.RecoveryName)},
 		{"merge-dest-id", idField(&b.MergeDestID)},
@@ -190,6 +196,9 @@ func (r *controlReader) expireTime(v string) error {
 		r.sink.Emit(ValueRepaired{File: r.path, Key: "expire-time", Value: optvalue.FormatTime(t, time.UTC)})
 	}
 	r.b.ExpireTime = t
+	if t != foreverPinned {
+		r.noteTime(v, &r.b.ExpireTime)
+	}
 	return err
 }
 
@@ -214,8 +223,12 @@ func parseControlTime(v string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-func timeField(dst *time.Time) func(string) error {
-	return func(v string) (err error) { *dst, err = parseControlTime(v); return err }
+func (r *controlReader) timeField(dst *time.Time) func(string) error {
+	return func(v string) (err error) {
+		*dst, err = parseControlTime(v)
+		r.noteTime(v, dst)
+		return err
+	}
 }
 
 func textField(dst *string) func(string) error {

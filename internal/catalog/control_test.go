@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/wal"
 
 	"pgregory.net/rapid"
@@ -167,6 +169,40 @@ func TestControlAcrossDST(t *testing.T) {
 			if err != nil || back.ID != id {
 				t.Errorf("%d came back as %d, %v", id, back.ID, err)
 			}
+		}
+	}
+}
+
+// TestDriftedTimes has what the C tool makes of a summer's backup with each
+// validate in winter: all its times go an hour back, but for those of winter.
+func TestDriftedTimes(t *testing.T) {
+	const id = 1626000000 // July 2021
+	summer, winter := time.FixedZone("", 2*3600), time.FixedZone("", 3600)
+	b := NewBackup(id, ModePtrack)
+	b.ParentID, b.Status, b.CompressAlg = id-86400, StatusOK, compress.None
+	b.EndTime, b.RecoveryTime = time.Unix(id+60, 0).UTC(), time.Unix(id+50, 0).UTC()
+	b.ExpireTime = time.Unix(id+180*86400, 0).UTC()
+	drifted := *b
+	drifted.ID, drifted.EndTime, drifted.RecoveryTime = id-2*3600, b.EndTime.Add(-2*time.Hour), b.RecoveryTime.Add(-2*time.Hour)
+	expire := optvalue.FormatTime(b.ExpireTime, winter)
+	text := strings.Replace(controlText(t, &drifted, summer), optvalue.FormatTime(b.ExpireTime, summer), expire, 1)
+	path := "/c/backups/n/" + ID(id).String() + "/backup.control"
+	var got collect
+	back, err := ParseControl([]byte(text), path, &got)
+	if err != nil || !reflect.DeepEqual(back, b) {
+		t.Errorf("%v: got  %+v\nwant %+v", err, back, b)
+	}
+	if want := []event.Event{TimesDrifted{Path: path, Hours: 2}}; !reflect.DeepEqual(got.events, want) {
+		t.Errorf("got %v", got.events)
+	}
+	// Any other difference is none of the C tool's, and a merge names the
+	// directory before it writes the file.
+	for _, other := range []struct{ id, dest ID }{{id - 3601, 0}, {id - 2*3600, id}, {id - 3600*24, 0}, {id, 0}} {
+		o := *b
+		o.ID, o.MergeDestID = other.id, other.dest
+		back, err := ParseControl([]byte(controlText(t, &o, summer)), path, event.Discard)
+		if err != nil || !reflect.DeepEqual(back, &o) {
+			t.Errorf("%v: got  %+v\nwant %+v", err, back, &o)
 		}
 	}
 }

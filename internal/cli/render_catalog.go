@@ -23,6 +23,8 @@ func renderCatalog(c *console, e event.Event) bool {
 		c.warn("Invalid %s \"%s\"", e.Which, e.Text)
 	case catalog.ValueRepaired:
 		c.warn("Repaired value of option \"%s\" in file \"%s\", it reads \"%s\" now", e.Key, e.File, e.Value)
+	case catalog.TimesDrifted:
+		c.warn("Times in control file \"%s\" are off by %d hours, they are read as they were", e.Path, -e.Hours)
 	case catalog.ControlUnreadable:
 		text := e.Text
 		if !strings.Contains(text, e.Path) {
