@@ -3,6 +3,9 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
 
 	"gsprobackup/internal/crc32c"
 	"gsprobackup/internal/fsx"
@@ -10,9 +13,15 @@ import (
 
 // The format has no checksum over backup.control, so a flipped digit in it
 // goes unnoticed. Where the file system keeps extended attributes, this
-// program stores the CRC32C of the file's bytes beside them. The C tool
-// replaces the file and so drops the attribute: then there is nothing to
-// compare, never a false alarm.
+// program stores the CRC32C of the file's bytes beside them, with the time the
+// file was modified:
+//
+//	<crc, 8 hex digits> <nanoseconds since 1970>
+//
+// The C tool replaces the file and so drops the attribute, and who edits the
+// file, to make a backup older or to change its status, changes its time: then
+// there is nothing to compare, never a false alarm. Damage leaves the time as it
+// was.
 const controlSumAttr = "user.gs_probackup.crc32c"
 
 // damagedSum is stored when a file that did not match is rewritten: a change
@@ -24,25 +33,33 @@ const damagedSum = "damaged"
 var ErrControlSum = errors.New("checksum does not match")
 
 // CheckControlSum compares b's control file with the checksum kept beside it.
-// Without one it returns nil.
+// Without one, or when the file was edited since, it returns nil.
 func CheckControlSum(fsys fsx.FS, b *Backup) error {
 	f, err := fsys.Open(b.ControlPath())
 	if err != nil {
 		return fmt.Errorf("read control file: %w", err)
 	}
 	defer f.Close() // read only: nothing can be lost
-	want, err := fsx.GetXattr(f, controlSumAttr)
+	attr, err := fsx.GetXattr(f, controlSumAttr)
 	if errors.Is(err, fsx.ErrNoXattr) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read checksum of control file: %w", err)
 	}
+	fi, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("read control file: %w", err)
+	}
+	want, modified, _ := strings.Cut(string(attr), " ")
+	if modified != modTime(fi) {
+		return nil
+	}
 	raw, err := fsx.ReadFile(fsys, b.ControlPath(), maxKeyFile)
 	if err != nil {
 		return fmt.Errorf("read control file: %w", err)
 	}
-	if got := controlSum(raw); got != string(want) {
+	if got := controlSum(raw); got != want {
 		return fmt.Errorf("%w: found %s, expected %s", ErrControlSum, got, want)
 	}
 	return nil
@@ -50,10 +67,16 @@ func CheckControlSum(fsys fsx.FS, b *Backup) error {
 
 func controlSum(raw []byte) string { return fmt.Sprintf("%08x", crc32c.Sum(raw)) }
 
+func modTime(fi fs.FileInfo) string { return strconv.FormatInt(fi.ModTime().UnixNano(), 10) }
+
 // sealControl returns what stores a checksum with the file being written.
 func sealControl(sum string) func(fsx.File) error {
 	return func(f fsx.File) error {
-		err := fsx.SetXattr(f, controlSumAttr, []byte(sum))
+		fi, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		err = fsx.SetXattr(f, controlSumAttr, []byte(sum+" "+modTime(fi)))
 		if errors.Is(err, fsx.ErrNoXattr) {
 			return nil
 		}

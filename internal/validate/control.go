@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"path/filepath"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/catalog/contentlist"
@@ -27,7 +26,8 @@ func (c *check) controlSum() (damaged bool, err error) {
 
 // control compares backup.control with itself and with what else is known of
 // the backup. The format has no checksum for this file, but most of what it
-// says is said somewhere else, too.
+// says is said somewhere else, too. A start time that is not the directory's
+// does no harm; whoever lists the backups is warned of it.
 func (c *check) control(entries []contentlist.Entry, layout pgdata.Layout) (bool, error) {
 	good := true
 	report := func(format string, args ...any) {
@@ -37,9 +37,6 @@ func (c *check) control(entries []contentlist.Entry, layout pgdata.Layout) (bool
 	b := c.backup
 	if b.BlockSize != catalog.BlockSize || b.XLogBlockSize != catalog.BlockSize {
 		report("block-size %d, xlog-block-size %d: want %d", b.BlockSize, b.XLogBlockSize, catalog.BlockSize)
-	}
-	if name := filepath.Base(b.Dir); name != b.ID.String() {
-		report("start-time belongs to backup %s, the directory is %s", b.ID, name)
 	}
 	if b.Mode == catalog.ModeFull && b.ParentID != 0 {
 		report("a FULL backup with parent %s", b.ParentID)

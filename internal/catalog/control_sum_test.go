@@ -1,0 +1,54 @@
+package catalog
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"gsprobackup/internal/fsx"
+)
+
+// Damage is found; what somebody has written into the file is not damage: a
+// backup is made older like that, and gets another status.
+func TestControlSum(t *testing.T) {
+	b := NewBackup(1626000000, ModeFull)
+	b.Dir = t.TempDir()
+	check := func() error { return CheckControlSum(fsx.OS(), b) }
+	if err := SaveControl(fsx.OS(), b, time.UTC); err != nil || check() != nil {
+		t.Fatal(err, check())
+	}
+	f, err := os.Open(b.ControlPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(b.ControlPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text []byte, modified time.Time) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(b.ControlPath(), text, 0o600), os.Chtimes(b.ControlPath(), time.Time{}, modified)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edited := append(raw, "recovery_time='2021-07-01 00:00:00'\n"...)
+	write(edited, fi.ModTime().Add(time.Second))
+	if err := check(); err != nil {
+		t.Errorf("edited: %v", err)
+	}
+	write(edited, fi.ModTime())
+	if file, err := fsx.OS().Open(b.ControlPath()); err != nil {
+		t.Fatal(err)
+	} else if _, err := fsx.GetXattr(file, controlSumAttr); errors.Is(err, fsx.ErrNoXattr) {
+		t.Skip("the file system of temporary files keeps no attributes")
+	}
+	if err := check(); !errors.Is(err, ErrControlSum) {
+		t.Errorf("damaged: %v", err)
+	}
+}
