@@ -256,8 +256,9 @@ func (s *session) checkData(_ commandRules, r *request) error {
 	return r.Config.Set(o, path, r.Config.Source(o))
 }
 
-// canonicalPath removes double slashes and, at the end, "/" and "/.". Inner
-// "." and ".." stay, as they do in the C tool.
+// canonicalPath removes double slashes and, at the end, "/", "/." and of an
+// absolute path "/..", with what it leads out of. Inner "." and ".." stay, as
+// they do in the C tool.
 func canonicalPath(path string) string {
 	var b strings.Builder
 	for i := 0; i < len(path); i++ {
@@ -267,16 +268,21 @@ func canonicalPath(path string) string {
 		b.WriteByte(path[i])
 	}
 	p := b.String()
-	for {
+	up := 0 // how many ".." were cut off
+	for p != "/" {
+		last := p[strings.LastIndexByte(p, '/')+1:]
 		switch {
-		case len(p) > 1 && strings.HasSuffix(p, "/"):
-			p = p[:len(p)-1]
-		case len(p) > 2 && strings.HasSuffix(p, "/."):
-			p = p[:len(p)-2]
-		case p == "/.":
-			p = "/"
+		case p != last && (last == "" || last == "."):
+		case strings.HasPrefix(p, "/") && last == "..":
+			up++
+		case up > 0:
+			up--
 		default:
 			return p
 		}
+		if p = strings.TrimSuffix(p, "/"+last); p == "" {
+			p = "/"
+		}
 	}
+	return p
 }

@@ -51,7 +51,7 @@ func TestJSONEmptyForms(t *testing.T) {
 func TestCanonicalPath(t *testing.T) {
 	for in, want := range map[string]string{
 		"/": "/", "//": "/", "/a/": "/a", "/a//b///": "/a/b", "/a/.": "/a", "/a/./": "/a", "/.": "/",
-		"/a/b/..": "/a/b/..", "rel/": "rel", "": "", "/a/././": "/a", "/a.": "/a.", "./": ".",
+		"/a/b/..": "/a", "/a/b/../.": "/a", "/a/../..": "/", "/..": "/", "/a/../b": "/a/../b", "a/..": "a/..", "rel/": "rel", "": "", "/a/././": "/a", "/a.": "/a.", "./": ".",
 	} {
 		if got := canonicalPath(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
