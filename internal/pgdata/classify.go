@@ -145,7 +145,8 @@ func (l Layout) isExcludedFile(base string) bool {
 	switch base {
 	case "postgresql.auto.conf.tmp", "current_logfiles.tmp", "recovery.conf",
 		"postmaster.pid", "postmaster.opts", "probackup_recovery.conf",
-		"recovery.signal", "standby.signal":
+		"recovery.signal", "standby.signal",
+		DatabaseMapName: // the backup's own gets this name
 		return true
 	case "backup_label", "tablespace_map":
 		return l.NonExclusive || l.Family == PostgreSQL

@@ -102,6 +102,8 @@ func TestClassifyOpenGauss(t *testing.T) {
 		"postmaster.pid":                    skip(SkipExcluded),
 		"recovery.conf":                     skip(SkipExcluded),
 		"standby.signal":                    skip(SkipExcluded),
+		"database_map":                      skip(SkipExcluded),
+		"base/1/database_map":               {DBOid: 1, TablespaceOid: 1663},
 		".hidden":                           skip(SkipHidden),
 		"pg_clog/.x":                        skip(SkipHidden),
 		".d/x":                              skip(SkipHidden),
