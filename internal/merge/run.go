@@ -60,6 +60,17 @@ func (c Chains) Merge(ctx context.Context, chain catalog.List) error {
 	return m.run(ctx, chain)
 }
 
+// Finish goes on with a merge that was cut off; list has the backups of the
+// instance.
+func (c Chains) Finish(ctx context.Context, list catalog.List, full *catalog.Backup) error {
+	m := &merge{deps: c.Deps, threads: max(c.Threads, 1), list: list, full: full, dest: list.ByID(full.MergeDestID)}
+	if m.dest == full { // renamed already
+		m.dest = nil
+	}
+	m.emit(Rerun{ID: full.MergeDestID})
+	return m.run(ctx, m.members())
+}
+
 type merge struct {
 	deps       Deps
 	threads    int

@@ -15,6 +15,9 @@ type Merger interface {
 	// Merge gets the chain FULL first. It locks all members, and ends with
 	// the result complete or with everything needed to call it again.
 	Merge(ctx context.Context, chain catalog.List) error
+	// Finish goes on with the merge that a FULL says is unfinished. The
+	// error has lock.ErrHeld inside when somebody else uses the chain.
+	Finish(ctx context.Context, list catalog.List, full *catalog.Backup) error
 }
 
 // Deps is what a run works with.
@@ -41,7 +44,8 @@ type Options struct {
 // Result tells what a run has done.
 type Result struct{ Merged, Deleted, WALRemoved bool }
 
-// Run evaluates the policy, merges, deletes and purges WAL, in this order. An
+// Run finishes merges that were cut off, if merging is allowed, evaluates the
+// policy, merges, deletes and purges WAL, in this order. An
 // error in one stage ends the run: nothing is deleted after a failed merge.
 func Run(ctx context.Context, deps Deps, opts Options) (Result, error) {
 	r := run{deps: deps, opts: opts}
@@ -100,6 +104,11 @@ func (r *run) run(ctx context.Context) (err error) {
 
 // apply decides about the backups and carries it out.
 func (r *run) apply(ctx context.Context) error {
+	if r.opts.Policy.Merge && !r.opts.DryRun {
+		if err := r.finishMerges(ctx); err != nil {
+			return err
+		}
+	}
 	r.plan = Decide(r.list, r.opts.Policy, r.deps.Now())
 	r.report()
 	if r.opts.DryRun {

@@ -374,6 +374,73 @@ type mergerFunc func(catalog.List) error
 
 func (f mergerFunc) Merge(_ context.Context, chain catalog.List) error { return f(chain) }
 
+// Finish gets the FULL alone.
+func (f mergerFunc) Finish(_ context.Context, _ catalog.List, full *catalog.Backup) error {
+	return f(catalog.List{full})
+}
+
+// A merge that was cut off is finished before anything is decided, also when
+// its increments are gone already; where merging is not allowed, when a member
+// is bad, or while somebody else is at work on it, it stays as it is.
+func TestFinishMerges(t *testing.T) {
+	merging := func(status catalog.Status) func(*testing.T, *catalog.Instance) {
+		return func(t *testing.T, inst *catalog.Instance) {
+			change(t, inst, idF1, func(b *catalog.Backup) { b.Status, b.MergeDestID = status, idB })
+		}
+	}
+	without := func(t *testing.T, inst *catalog.Instance, ids ...catalog.ID) {
+		merging(catalog.StatusMerged)(t, inst)
+		for _, id := range ids {
+			if err := os.RemoveAll(filepath.Join(inst.Dir(), id.String())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		prepare func(*testing.T, *catalog.Instance)
+		answer  error
+		want    string
+	}{
+		{"not begun", func(*testing.T, *catalog.Instance) {}, nil, "merge F2 to k, delete b, delete a, delete F1"},
+		{"MERGING", merging(catalog.StatusMerging), nil, "finish F1, merge F2 to k, "},
+		{"MERGED", merging(catalog.StatusMerged), nil, "finish F1, merge F2 to k, "},
+		{"an increment is gone", func(t *testing.T, inst *catalog.Instance) { without(t, inst, idA) }, nil, "finish F1, merge F2 to k, "},
+		{"all are gone", func(t *testing.T, inst *catalog.Instance) { without(t, inst, idA, idB) }, nil, "finish F1, merge F2 to k, "},
+		{"a member is bad", func(t *testing.T, inst *catalog.Instance) {
+			merging(catalog.StatusMerging)(t, inst)
+			change(t, inst, idA, func(b *catalog.Backup) { b.Status = catalog.StatusCorrupt })
+		}, nil, "merge F2 to k, "},
+		{"in use", merging(catalog.StatusMerging), fmt.Errorf("merge: %w", lock.ErrHeld), "finish F1, merge F2 to k, "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "b")
+			if err := build(fsx.OS(), root); err != nil {
+				t.Fatal(err)
+			}
+			inst, err := instance(fsx.OS(), root, event.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.prepare(t, inst)
+			var log []string
+			_, err = purge(fsx.OS(), root, events(t, &log, nil), mergerFunc(func(chain catalog.List) error {
+				if len(chain) == 1 && chain[0].ID == idF1 {
+					log = append(log, "finish F1")
+					return tt.answer
+				}
+				return nil
+			}))
+			if err != nil {
+				t.Error(err)
+			}
+			if got := strings.Join(log, ", "); !strings.HasPrefix(got, tt.want) {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestMergeComesFirst(t *testing.T) {
 	f := crashfs.New()
 	if err := build(f, "/b"); err != nil {
