@@ -120,6 +120,8 @@ func renderValidateStatus(c *console, e event.Event) bool {
 		} else {
 			c.warn("Backup %s has status %s. Skip validation.", e.ID, e.Status)
 		}
+	case validate.OtherStorage:
+		c.warn("Backup %s is not suit for instance %s, because they have different storage type. Change it to CORRUPT and skip validation.", e.ID, e.Instance)
 	case validate.LockedElsewhere:
 		c.warn("Cannot lock backup %s directory, skip validation", e.ID)
 	case validate.DeletedMeanwhile:

@@ -143,11 +143,19 @@ func (c *check) skip() (bool, error) {
 	case b.Status == catalog.StatusMerging && b.Mode == catalog.ModeFull:
 		c.Sink.Emit(Skipped{ID: b.ID, Status: b.Status, FullMerging: true})
 		return true, nil
-	case b.Status.Usable(), b.Status == catalog.StatusOrphan, b.Status == catalog.StatusMerging, b.Status == catalog.StatusCorrupt:
+	case b.StorageType == catalog.StorageDSS && checkable(b.Status):
+		// Its files are on shared storage, which this build lacks.
+		return true, c.settle(catalog.StatusCorrupt, OtherStorage{ID: b.ID, Instance: c.Instance.Name()})
+	case checkable(b.Status):
 		return false, nil
 	}
 	c.Sink.Emit(Skipped{ID: b.ID, Status: b.Status})
 	return true, nil
+}
+
+// checkable tells whether a backup in this state is looked at.
+func checkable(s catalog.Status) bool {
+	return s.Usable() || s == catalog.StatusOrphan || s == catalog.StatusMerging || s == catalog.StatusCorrupt
 }
 
 // contents checks control file, list and files.

@@ -18,6 +18,13 @@ type Started struct {
 // InstanceStarted opens the validation of all backups of an instance.
 type InstanceStarted struct{ Instance string }
 
+// OtherStorage says that a backup is one of shared storage, the instance is not.
+// It is CORRUPT then.
+type OtherStorage struct {
+	ID       catalog.ID
+	Instance string
+}
+
 // FilesStarted is followed by one FileChecked a file and FilesFinished. Bytes
 // is the stored size of the files.
 type FilesStarted struct {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -290,5 +291,17 @@ func TestCountersOfOldReleases(t *testing.T) {
 	})
 	if said, ok := w.files("TOWAGE", validate.Options{SkipBlockValidation: true}); !ok {
 		t.Error(said)
+	}
+}
+
+// A backup of shared storage is none of this instance (spec/formats.md §12).
+func TestOtherStorage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, golden.Mixed)
+	w.setControl("TOWAGE", "storage-type", "DSS")
+	said, ok := w.files("TOWAGE", validate.Options{})
+	want := []string{"WARNING: Backup TOWAGE is not suit for instance n1, because they have different storage type. Change it to CORRUPT and skip validation."}
+	if ok || !slices.Equal(said, want) || !strings.HasPrefix(w.statuses(), "CORRUPT OK") {
+		t.Errorf("found good: %v, %s\n%s", ok, w.statuses(), strings.Join(said, "\n"))
 	}
 }

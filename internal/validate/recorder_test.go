@@ -181,6 +181,8 @@ func (w *world) line(e event.Event) string {
 		return fmt.Sprintf("WARNING: Backup %s has status %s, change it to ERROR and skip validation", e.ID, e.Status)
 	case validate.Skipped:
 		return fmt.Sprintf("WARNING: Backup %s has status %s. Skip validation.", e.ID, e.Status)
+	case validate.OtherStorage:
+		return fmt.Sprintf("WARNING: Backup %s is not suit for instance %s, because they have different storage type. Change it to CORRUPT and skip validation.", e.ID, e.Instance)
 	case validate.LockedElsewhere:
 		return fmt.Sprintf("WARNING: Cannot lock backup %s directory, skip validation", e.ID)
 	case validate.DeletedMeanwhile:
