@@ -69,7 +69,14 @@ type stream struct {
 
 // startStream begins to receive WAL from the start position's segment on. When
 // the stream dies, the whole backup is cancelled with its cause at once.
+//
+// Nothing is written between the commands: a walsender of openGauss hangs up
+// when it hears nothing for wal_sender_timeout, 6 seconds, and a busy disk may
+// take longer for a sync.
 func (r *run) startStream(ctx context.Context, cancel context.CancelCauseFunc) error {
+	if err := r.makeWALDir(); err != nil {
+		return err
+	}
 	conn, err := r.conn.ConnectReplication(ctx)
 	if err != nil {
 		return err
@@ -89,14 +96,8 @@ func (r *run) startStream(ctx context.Context, cancel context.CancelCauseFunc) e
 	if err := sys.Check(server.Identity{SystemID: r.opts.SystemID, Timeline: r.timeline}); err != nil {
 		return err
 	}
-	if err := r.saveControl(); err != nil {
-		return err
-	}
 	slot, err := r.slot(ctx, conn)
 	if err != nil {
-		return err
-	}
-	if err := r.makeWALDir(); err != nil {
 		return err
 	}
 	start := walstream.StartPosition(r.backup.StartLSN, r.control.WALSegSize)
@@ -123,7 +124,7 @@ func (r *run) startStream(ctx context.Context, cancel context.CancelCauseFunc) e
 		return fmt.Errorf("receive WAL: %w", err)
 	}
 	go r.watchStream(ctx, r.stream.recv, cancel)
-	return nil
+	return r.saveControl() // the timeline
 }
 
 // makeWALDir makes the directory for the stream, which begins before the

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"gsprobackup/internal/wal"
 )
@@ -31,6 +32,9 @@ func (s *Server) walSession(w *wire, c *client) {
 		return
 	}
 	for {
+		// A client that says nothing for wal_sender_timeout is cut without a
+		// word (WalSndHandshake of walsender.cpp, all releases).
+		_ = w.SetReadDeadline(time.Now().Add(s.cfg.SenderTimeout))
 		kind, body, err := w.message()
 		if err != nil || kind == 'X' || kind == 'c' {
 			return
@@ -59,6 +63,7 @@ func (s *Server) walSession(w *wire, c *client) {
 			_ = w.fail(e)
 			return
 		}
+		_ = w.SetReadDeadline(time.Time{})
 		newSender(s, w, start).run()
 		return
 	}
