@@ -193,7 +193,7 @@ func (c *Cluster) vacuum() error {
 		return c.extend(r, 20)
 	}
 	n := r.blocks
-	return errors.Join(c.update(r, n-1, n-8), c.truncate(r, n-9), c.extend(r, 3), c.extendZero(r, 4), c.truncate(r, n-4))
+	return errors.Join(c.update(r, n-1, n-8), c.truncate(r, n-9), c.extend(r, 3), c.extendZero(r, 4), c.cut(r, n-4))
 }
 
 // replace drops one relation and creates another.

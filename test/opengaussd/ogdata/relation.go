@@ -148,6 +148,11 @@ func (c *Cluster) truncate(r *relation, n uint32) error {
 	if _, err := c.commit(16); err != nil {
 		return err
 	}
+	return c.cut(r, n)
+}
+
+// cut is truncate in a transaction that has written something else.
+func (c *Cluster) cut(r *relation, n uint32) error {
 	c.note(r, truncated, n)
 	last := (max(r.blocks, 1) - 1) / c.opts.RelSegBlocks
 	for seg := n / c.opts.RelSegBlocks; seg <= last; seg++ {
