@@ -41,7 +41,8 @@ func withoutRecovery(conf []byte) []byte {
 	var kept []byte
 	for line := range bytes.Lines(conf) {
 		text := strings.TrimSpace(string(line))
-		key := text[:len(text)-len(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz_"))]
+		lower := strings.ToLower(text) // as the server reads names
+		key := lower[:len(lower)-len(strings.TrimLeft(lower, "abcdefghijklmnopqrstuvwxyz_"))]
 		if text == headline || key == "restore_command" || key == "recovery_target" || strings.HasPrefix(key, "recovery_target_") {
 			continue
 		}

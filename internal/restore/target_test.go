@@ -111,3 +111,13 @@ func TestPostgresSettings(t *testing.T) {
 		t.Errorf("got %q", got[0].Content)
 	}
 }
+
+// What an earlier restore, or somebody by hand, has left would be a second
+// target; the server reads names in any case.
+func TestOldRecoverySettingsGo(t *testing.T) {
+	old := "# kept\nlog_min_messages = 'info'\n\n" + headline + "\nrecovery_target_name = 'x'\nRecovery_Target_XID=5\n" +
+		"\trestore_command 'cp'\nRECOVERY_TARGET = immediate\nrecovery_end_command = 'true'"
+	if got := string(withoutRecovery([]byte(old))); got != "# kept\nlog_min_messages = 'info'\n\nrecovery_end_command = 'true'\n" {
+		t.Errorf("%q", got)
+	}
+}
