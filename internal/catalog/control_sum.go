@@ -18,10 +18,10 @@ import (
 //
 //	<crc, 8 hex digits> <nanoseconds since 1970>
 //
-// The C tool replaces the file and so drops the attribute, and who edits the
-// file, to make a backup older or to change its status, changes its time: then
-// there is nothing to compare, never a false alarm. Damage leaves the time as it
-// was.
+// The C tool replaces the file and so drops the attribute: then there is nothing
+// to compare. Damage leaves the time as it was; who edits the file, to make a
+// backup older or to change its status, does not. Of a file with another time
+// only a single changed byte is taken for damage.
 const controlSumAttr = "user.gs_probackup.crc32c"
 
 // damagedSum is stored when a file that did not match is rewritten: a change
@@ -33,7 +33,7 @@ const damagedSum = "damaged"
 var ErrControlSum = errors.New("checksum does not match")
 
 // CheckControlSum compares b's control file with the checksum kept beside it.
-// Without one, or when the file was edited since, it returns nil.
+// Without one, or when the file looks edited, it returns nil.
 func CheckControlSum(fsys fsx.FS, b *Backup) error {
 	f, err := fsys.Open(b.ControlPath())
 	if err != nil {
@@ -52,20 +52,24 @@ func CheckControlSum(fsys fsx.FS, b *Backup) error {
 		return fmt.Errorf("read control file: %w", err)
 	}
 	want, modified, _ := strings.Cut(string(attr), " ")
-	if modified != modTime(fi) {
-		return nil
-	}
 	raw, err := fsx.ReadFile(fsys, b.ControlPath(), maxKeyFile)
 	if err != nil {
 		return fmt.Errorf("read control file: %w", err)
 	}
-	if got := controlSum(raw); got != want {
+	if got := controlSum(raw); got != want && (modified == modTime(fi) || oneByteChanged(raw, want)) {
 		return fmt.Errorf("%w: found %s, expected %s", ErrControlSum, got, want)
 	}
 	return nil
 }
 
 func controlSum(raw []byte) string { return fmt.Sprintf("%08x", crc32c.Sum(raw)) }
+
+// oneByteChanged tells whether raw had the checksum sum before one of its bytes
+// was changed.
+func oneByteChanged(raw []byte, sum string) bool {
+	was, err := strconv.ParseUint(sum, 16, 32)
+	return err == nil && crc32c.OneByteApart(uint32(was), crc32c.Sum(raw), int64(len(raw)))
+}
 
 func modTime(fi fs.FileInfo) string { return strconv.FormatInt(fi.ModTime().UnixNano(), 10) }
 

@@ -53,6 +53,23 @@ func Replace(sum, was, is uint32, after int64) uint32 {
 	return sum ^ mul(power(after), was^is)
 }
 
+// OneByteApart tells whether size bytes whose sum is a can have the sum b after
+// one of them was changed. It costs O(size); for a size of some KB a yes means
+// so but for one in thousands.
+func OneByteApart(a, b uint32, size int64) bool {
+	diff := a ^ b
+	changes := *table // by each other value of the last byte
+	for ; size > 0; size-- {
+		for i := 1; i < len(changes); i++ {
+			if changes[i] == diff {
+				return true
+			}
+			changes[i] = table[byte(changes[i])] ^ changes[i]>>8 // one byte further ahead
+		}
+	}
+	return false
+}
+
 // power is x^(8n) modulo the polynomial.
 func power(n int64) uint32 {
 	result := uint32(1) << 31       // x^0

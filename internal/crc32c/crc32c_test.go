@@ -2,6 +2,7 @@ package crc32c
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -90,4 +91,33 @@ func TestSelfSummed(t *testing.T) {
 			t.Fatalf("%X", got)
 		}
 	})
+}
+
+func TestOneByteApart(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	p := make([]byte, 1500)
+	for i := range p {
+		p[i] = byte(rnd.Uint32())
+	}
+	sum, size := Sum(p), int64(len(p))
+	if OneByteApart(sum, sum, size) {
+		t.Error("nothing is changed")
+	}
+	for _, at := range []int{0, 1, 700, len(p) - 1} {
+		for mask := 1; mask < 256; mask++ {
+			p[at] ^= byte(mask)
+			if !OneByteApart(sum, Sum(p), size) {
+				t.Errorf("byte %d, mask %#x", at, mask)
+			}
+			p[at] ^= byte(mask)
+		}
+	}
+	p[10]++
+	p[20]++
+	if OneByteApart(sum, Sum(p), size) {
+		t.Error("two bytes are changed")
+	}
+	if OneByteApart(sum, Sum(p[:1400]), 1400) {
+		t.Error("it is shorter")
+	}
 }
