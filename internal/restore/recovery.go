@@ -71,10 +71,22 @@ func openGaussSettings(t Target, restoreCommand string) string {
 func postgresSettings(t Target, restoreCommand string) string {
 	var b strings.Builder
 	b.WriteString("\n" + headline + "\n")
+	var own strings.Builder
 	if t.Immediate {
-		setting(&b, "recovery_target", "immediate")
+		setting(&own, "recovery_target", "immediate")
 	}
-	writeTarget(&b, t)
+	writeTarget(&own, t)
+	// postgresql.conf may still have a target of long ago. An empty setting
+	// takes back any target before it, so ours comes last.
+	for _, key := range []string{"recovery_target", "recovery_target_name", "recovery_target_time", "recovery_target_xid", "recovery_target_lsn"} {
+		if !strings.Contains(own.String(), key+" = ") {
+			setting(&b, key, "")
+		}
+	}
+	if t.Inclusive == nil {
+		setting(&b, "recovery_target_inclusive", "true")
+	}
+	b.WriteString(own.String())
 	setting(&b, "recovery_target_action", "promote")
 	timeline := "current"
 	if t.Timeline != 0 {

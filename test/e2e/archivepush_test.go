@@ -177,6 +177,7 @@ func TestPromotedOldPrimary(t *testing.T) {
 	h.write(30) // what nobody will see again
 	h.server.SQL(ctx, "ALTER SYSTEM SET restore_command = 'false'")
 	h.server.SQL(ctx, "ALTER SYSTEM SET recovery_target_timeline = 'current'")
+	h.server.SQL(ctx, "ALTER SYSTEM SET recovery_target_time = ''")
 	h.server.Stop(pgtest.Fast)
 	if err := os.WriteFile(filepath.Join(h.server.DataDir, "recovery.signal"), nil, 0o600); err != nil {
 		t.Fatal(err)

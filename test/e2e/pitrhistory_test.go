@@ -63,7 +63,10 @@ func archiving(major, keep int) map[string]string {
 // archive-push.
 func newPITRHistory(t testing.TB, major int, seed uint64, push ...string) *pitrHistory {
 	t.Helper()
-	s := pgtest.Start(t, pgtest.Config{Major: major, DataChecksums: true, WALSegSizeMB: 1, Settings: archiving(major, 200)})
+	settings := archiving(major, 200)
+	// What somebody has left who recovered by hand once.
+	settings["recovery_target_time"], settings["recovery_target_inclusive"] = "2000-01-01 00:00:00+00", "off"
+	s := pgtest.Start(t, pgtest.Config{Major: major, DataChecksums: true, WALSegSizeMB: 1, Settings: settings})
 	h := &pitrHistory{
 		t: t, server: s, cat: newCatalog(t, s), rnd: rand.New(rand.NewPCG(seed, uint64(major))), seed: seed, prefix: "rp",
 	}
