@@ -66,6 +66,23 @@ func TestCBMWaitsForTracking(t *testing.T) {
 	})
 }
 
+// A server that moves is waited for.
+func TestCBMWaitsWhileItMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeCBM{}
+		for at := cbmRange.Start; at < cbmRange.End; at += 1 << 20 {
+			for range 200 { // seconds
+				src.list = append(src.list, at)
+			}
+		}
+		src.list = append(src.list, cbmRange.End)
+		began := time.Now()
+		if _, err := FromCBM(t.Context(), src, query(cbmRange), func(string) {}); err != nil {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
 func TestCBMGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &fakeCBM{positions: positions{list: []wal.LSN{0x5000028}}}

@@ -157,7 +157,7 @@ func TestSummarizerIsOffOrStuck(t *testing.T) {
 		src := &fakeSummarizer{on: true, positions: positions{list: []wal.LSN{15, 20}}}
 		_, err := FromSummaries(t.Context(), src, query(r), fakePath)
 		var u *usererr.Error
-		if !errors.As(err, &u) || !strings.Contains(u.Text, "is at 0/14 and has not reached 0/28 in 300 seconds") {
+		if !errors.As(err, &u) || !strings.Contains(u.Text, "is at 0/14, short of 0/28, and has not moved for 300 seconds") {
 			t.Errorf("stuck: %v", err)
 		}
 	})

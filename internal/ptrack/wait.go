@@ -27,7 +27,9 @@ type Range struct {
 	Start, End wal.LSN
 }
 
-// Wait limits how long a server may take to catch up with the end of a range.
+// Wait limits how long a server that catches up with the end of a range may
+// stand still. It may take any time altogether: after hours without a backup
+// there is much WAL to read.
 type Wait struct {
 	Timeout time.Duration
 	// Progress is told the server's position whenever it was not enough; nil
@@ -44,32 +46,37 @@ const (
 // until asks for a position until it is at least want. The error for the end
 // of the time has context.DeadlineExceeded inside.
 func (w Wait) until(ctx context.Context, want wal.LSN, ask func(context.Context) (wal.LSN, error)) (wal.LSN, error) {
-	limit, cancel := context.WithTimeout(ctx, w.Timeout)
-	defer cancel()
 	var at wal.LSN
+	deadline := time.Now().Add(w.Timeout)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		next, err := ask(limit)
+		next, err := askBefore(ctx, deadline, ask)
 		switch {
 		case ctx.Err() != nil:
 			return at, context.Cause(ctx)
-		case limit.Err() != nil:
+		case !time.Now().Before(deadline):
 			return at, context.DeadlineExceeded
 		case err != nil:
 			return at, err
 		case next >= want:
 			return next, nil
 		}
+		if next > at {
+			deadline = time.Now().Add(w.Timeout)
+		}
 		at = next
 		if w.Progress != nil {
 			w.Progress(at)
 		}
-		if err := sleep(limit, pause); err != nil {
-			if ctx.Err() != nil {
-				return at, context.Cause(ctx)
-			}
-			return at, err
+		if err := sleep(ctx, min(pause, time.Until(deadline))); err != nil {
+			return at, context.Cause(ctx)
 		}
 	}
+}
+
+func askBefore(ctx context.Context, deadline time.Time, ask func(context.Context) (wal.LSN, error)) (wal.LSN, error) {
+	limit, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return ask(limit)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -85,7 +92,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // late is the error for a server that did not catch up.
 func (w Wait) late(err error, what string, at, want wal.LSN) *usererr.Error {
-	return usererr.Wrap(err, "%s is at %s and has not reached %s in %d seconds", what, at, want, int(w.Timeout/time.Second))
+	return usererr.Wrap(err, "%s is at %s, short of %s, and has not moved for %d seconds", what, at, want, int(w.Timeout/time.Second))
 }
 
 // check refuses ranges that cannot be.

@@ -191,7 +191,7 @@ func TestPtrackFaults(t *testing.T) {
 	w.backup("FULL", "--compress-algorithm", "zlib")
 	w.srv.SlowCBM(-1)
 	const slot = "slots that nobody uses: abandoned; drop those not needed with SELECT pg_drop_replication_slot('NAME')"
-	fail(" and has not reached ", "set it to on, reload, and take a FULL backup; replication "+slot)
+	fail(", and has not moved for ", "set it to on, reload, and take a FULL backup; replication "+slot)
 	w.srv.Heal()
 	w.srv.Inject(Fault{On: "pg_cbm_get_changed_block", Times: 1, Err: &Error{State: "XX000", Context: "referenced column: pg_cbm_get_changed_block",
 		Message: "there is a gap between CBM file pg_xlog_1_00000000023E96B0_000000004A000148.cbm and pg_xlog_3_000000004B000148_0000000000000000.cbm"}})
