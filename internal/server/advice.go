@@ -48,9 +48,23 @@ func (d *dialer) connectAdvice(err error, t target) string {
 	case pg.Code == stateTooMany:
 		return "raise max_connections, or try again later"
 	case pg.Code == stateCannotConnect:
-		return "the server is starting, stopping or recovering: try again when it is up"
+		return cannotConnectAdvice(pg.Message, t)
 	}
 	return ""
+}
+
+// cannotConnectAdvice tells apart what openGauss refuses with one SQLSTATE
+// (ProcessStartupPacket of postmaster.cpp).
+func cannotConnectAdvice(message string, t target) string {
+	switch {
+	case strings.Contains(message, "SSL connection is required"):
+		return "no TLS connection came about: see PGSSLMODE; servers before 2.1 have no cipher suite below TLS 1.3 that this program knows; the socket directory with -h needs no TLS"
+	case strings.Contains(message, "not for the gsql client"):
+		return fmt.Sprintf("port %d is for replication: give the server's normal port with -p, usually %d", t.port, t.port-1)
+	case strings.Contains(message, "standby"):
+		return "this standby takes no queries: back up another node, or set hot_standby = on"
+	}
+	return "the server is starting, stopping or recovering: try again when it is up"
 }
 
 // passwordMethod is what pg_hba.conf calls the usual login with a password.

@@ -28,6 +28,8 @@ type fakeGauss struct {
 	// version; answer the only text accepted.
 	challenge func(minor int) []byte
 	answer    string
+	// dhe offers TLS with no cipher suite that Go has.
+	dhe bool
 	// refuse is sent instead of anything after the startup packet.
 	refuse *pgproto3.ErrorResponse
 	// oldest: only protocol 3.0 is accepted.
@@ -115,6 +117,12 @@ func (f *fakeGauss) startup(c *fakeConn) (map[string]string, bool) {
 			return nil, false
 		}
 		version := binary.BigEndian.Uint32(head[4:])
+		if version == 80877103 && f.dhe {
+			_, _ = c.Write([]byte{'S'})
+			_, _ = c.r.Peek(1)
+			_, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) // alert: handshake_failure
+			return nil, false
+		}
 		if version == 80877103 {
 			if _, err := c.Write([]byte{'N'}); err != nil {
 				return nil, false
