@@ -3,13 +3,16 @@ package restore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gsprobackup/internal/catalog/contentlist"
+	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/usererr"
 )
 
@@ -22,6 +25,9 @@ const dataDirMode = 0o700
 func (w *writeOut) directories(ctx context.Context) error {
 	w.emit(MakingDirectories{PGData: w.opts.PGData})
 	if err := w.deps.Host.MkdirAll(ctx, w.opts.PGData, dataDirMode); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	if err := w.closeToOthers(ctx); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	w.made = append(w.made, path.Dir(w.opts.PGData), w.opts.PGData)
@@ -57,6 +63,28 @@ func (w *writeOut) directories(ctx context.Context) error {
 		dirs = dirs[n:]
 	}
 	return nil
+}
+
+// closeToOthers gives a data directory that was there a mode that the server
+// takes; it may have been made with mkdir. Whose it is not cannot do that, and
+// the server will not start for its owner, either.
+func (w *writeOut) closeToOthers(ctx context.Context) error {
+	fi, err := w.deps.Host.Stat(ctx, w.opts.PGData)
+	if err != nil {
+		return err
+	}
+	allowed := uint32(dataDirMode)
+	if w.layout.Family == pgdata.PostgreSQL {
+		allowed = 0o750
+	}
+	if fi.Mode&0o777&^allowed == 0 {
+		return nil
+	}
+	err = w.deps.Host.Chmod(ctx, w.opts.PGData, dataDirMode)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // depth is how many directories a listed one lies in.
