@@ -1,9 +1,14 @@
 package catalog
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"gsprobackup/internal/event"
+	"gsprobackup/internal/fsx"
 )
 
 // The C tool reads a time that was written in the other half of the year an
@@ -14,8 +19,8 @@ import (
 // days are somebody's doing, who wants a backup to be older than it is.
 
 const (
-	driftStep = 3600
-	maxDrift  = 23 * driftStep
+	hour     = 3600 // how far a clock is moved, in seconds
+	maxDrift = 23 * hour
 )
 
 // noteTime keeps the offset that a time other than start-time was written with.
@@ -37,7 +42,7 @@ func (r *controlReader) undrift() {
 	id := decodeID(name)
 	by := int64(id - r.b.ID)
 	// A merge gives the directory its name before the file.
-	if by == 0 || by%driftStep != 0 || by > maxDrift || by < -maxDrift || id.String() != name || r.b.MergeDestID != 0 {
+	if by == 0 || by%hour != 0 || by > maxDrift || by < -maxDrift || id.String() != name || r.b.MergeDestID != 0 {
 		return
 	}
 	r.b.ID = id
@@ -46,7 +51,7 @@ func (r *controlReader) undrift() {
 			*at = at.Add(time.Duration(by) * time.Second)
 		}
 	}
-	r.sink.Emit(TimesDrifted{Path: r.path, Hours: by / driftStep})
+	r.sink.Emit(TimesDrifted{Path: r.path, Hours: by / hour})
 }
 
 // TimesDrifted is emitted for a control file whose times the C tool has moved;
@@ -54,4 +59,55 @@ func (r *controlReader) undrift() {
 type TimesDrifted struct {
 	Path  string
 	Hours int64
+}
+
+// relink gives an increment its parent back. C notes the start of the parent
+// as it has read it, which is an hour off for a parent of the other season; so
+// the chains that go across a change of the clock lose their FULL. The parent is
+// only looked for where the one that is named is not there, and taken if the
+// clock was moved by just that hour between the two.
+func (r *controlReader) relink(fsys fsx.FS) {
+	b, dir := r.b, filepath.Dir(r.path)
+	if b.Mode != ModePtrack || b.ParentID == 0 || b.ID.String() != filepath.Base(dir) || !missing(fsys, dir, b.ParentID) {
+		return
+	}
+	for _, by := range []ID{hour, -hour} {
+		id := b.ParentID + by
+		if id >= b.ID || missing(fsys, dir, id) {
+			continue
+		}
+		path := filepath.Join(filepath.Dir(dir), id.String(), ControlName)
+		data, err := fsx.ReadFile(fsys, path, maxKeyFile)
+		if err != nil {
+			continue
+		}
+		p := controlReader{path: path, sink: event.Discard}
+		if err := p.parse(data); err != nil || p.b.ID != id || p.b.StartLSN > b.StartLSN {
+			continue
+		}
+		if was, ok := zoneSeconds(p.startOffset); !ok {
+			continue
+		} else if is, ok := zoneSeconds(r.startOffset); ok && was-is == int(by) {
+			b.ParentID = id
+			r.sink.Emit(ValueRepaired{File: r.path, Key: "parent-backup-id", Value: id.String()})
+			return
+		}
+	}
+}
+
+// missing tells whether the instance of the backup in dir lacks a backup.
+func missing(fsys fsx.FS, dir string, id ID) bool {
+	_, err := fsys.Lstat(filepath.Join(filepath.Dir(dir), id.String()))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// zoneSeconds reads an offset: +01, -03:30.
+func zoneSeconds(offset string) (int, bool) {
+	for _, layout := range []string{"-07", "-07:00"} {
+		if t, err := time.Parse(layout, offset); err == nil {
+			_, seconds := t.Zone()
+			return seconds, true
+		}
+	}
+	return 0, false
 }

@@ -55,39 +55,48 @@ func ReadControl(fsys fsx.FS, path string, sink event.Sink) (*Backup, error) {
 	if err != nil {
 		return nil, usererr.Wrap(err, `Cannot open control file "%s": %s`, path, usererr.SystemText(err))
 	}
-	return ParseControl(data, path, sink)
+	r := controlReader{path: path, sink: sink}
+	if err := r.parse(data); err != nil {
+		return nil, err
+	}
+	r.relink(fsys)
+	return r.b, nil
 }
 
 // ParseControl is ReadControl for the bytes of a file; path is only named in
 // messages. Every release's file is accepted: all keys but start-time are
 // optional, and unknown ones are emitted (spec/formats.md §3.3).
 func ParseControl(data []byte, path string, sink event.Sink) (*Backup, error) {
-	pairs, err := keyfile.Parse(data, keyfile.Options{Repair: true})
-	if err != nil {
+	r := controlReader{path: path, sink: sink}
+	if err := r.parse(data); err != nil {
 		return nil, err
 	}
-	if len(pairs) == 0 {
-		return nil, usererr.Wrap(ErrControlEmpty, `Control file "%s" is empty`, path)
+	return r.b, nil
+}
+
+func (r *controlReader) parse(data []byte) error {
+	pairs, err := keyfile.Parse(data, keyfile.Options{Repair: true})
+	if err != nil {
+		return err
 	}
-	r := controlReader{
-		path: path,
-		sink: sink,
-		b: &Backup{
-			CompressLevel: defaultLevel, BlockSize: BlockSize, XLogBlockSize: BlockSize,
-			DataBytes: unknownBytes, WALBytes: unknownBytes,
-		},
+	if len(pairs) == 0 {
+		return usererr.Wrap(ErrControlEmpty, `Control file "%s" is empty`, r.path)
+	}
+	r.b = &Backup{
+		BlockSize: BlockSize, XLogBlockSize: BlockSize,
+		DataBytes: unknownBytes, WALBytes: unknownBytes,
 	}
 	fields := r.fields()
 	for _, p := range pairs {
 		if err := r.apply(fields, p); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.b.ID <= 0 {
-		return nil, usererr.Wrap(ErrControlID, `Invalid ID/start-time, control file "%s" is corrupted`, path)
+		return usererr.Wrap(ErrControlID, `Invalid ID/start-time, control file "%s" is corrupted`, r.path)
 	}
 	r.undrift()
-	return r.b, nil
+	return nil
 }
 
 type controlReader struct {
