@@ -38,7 +38,8 @@ func (w *writeOut) writePlain(ctx context.Context, e *contentlist.Entry, out rem
 	case n != se.Size:
 		return n, usererr.New("Invalid size of backup file \"%s\" : %d. Expected %d", m.stored(se), n, se.Size)
 	case crc != se.CRC && e.Path != pgdata.ControlPath && !w.opts.Force:
-		return n, usererr.New("Invalid CRC of backup file \"%s\" : %X. Expected %X", m.stored(se), crc, se.CRC)
+		return n, usererr.New("Invalid CRC of backup file \"%s\" : %X. Expected %X", m.stored(se), crc, se.CRC).
+			WithHint("with --force it is restored as it is")
 	}
 	return n, nil
 }

@@ -228,3 +228,18 @@ func said[E event.Event](w *world) bool {
 	}
 	return false
 }
+
+// What was damaged since the last validation does not pass for good unless it
+// is wanted as it is.
+func TestDamagedPlainFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, golden.Mixed)
+	w.flip("TOWAGE", "database/PG_VERSION", 0)
+	opts := w.options("TOWAGE")
+	opts.NoValidate = true
+	if err := w.run(opts); err == nil || !strings.Contains(err.Error(), "Invalid CRC of backup file") {
+		t.Errorf("restored: %v", err)
+	}
+	opts.Force = true
+	w.must(w.run(opts))
+}
