@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
 
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/wal"
@@ -20,18 +23,16 @@ const maxHistory = 1 << 20
 // ancestors.
 func ReadLineage(fsys fsx.FS, dir string, tli wal.Timeline) (l wal.Lineage, found bool, err error) {
 	l.TLI = tli
-	name := wal.HistoryName(tli)
-	f, err := fsys.Open(filepath.Join(dir, name))
+	name := filepath.Join(dir, wal.HistoryName(tli))
+	raw, err := readHistory(fsys, name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = readHistory(fsys, name+gzSuffix, true)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, false, nil
 	}
 	if err != nil {
-		return l, false, fmt.Errorf("open timeline history: %w", err)
-	}
-	defer f.Close() // read only
-	raw, err := io.ReadAll(io.LimitReader(f, maxHistory))
-	if err != nil {
-		return l, false, fmt.Errorf("read timeline history %s: %w", name, err)
+		return l, false, fmt.Errorf("read timeline history: %w", err)
 	}
 	if l.Ancestors, err = wal.ParseHistory(raw, tli); err != nil {
 		return l, false, err
@@ -40,6 +41,29 @@ func ReadLineage(fsys fsx.FS, dir string, tli wal.Timeline) (l wal.Lineage, foun
 		return l, false, fmt.Errorf("parse history of timeline %d: it names no earlier timeline", tli)
 	}
 	return l, true, nil
+}
+
+// gzSuffix is that of a file which the archive_command has packed with gzip,
+// whatever kind it is of.
+const gzSuffix = ".gz"
+
+func readHistory(fsys fsx.FS, path string, packed bool) ([]byte, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only
+	r := io.Reader(f)
+	if packed {
+		if r, err = gzip.NewReader(f); err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", path, err)
+		}
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, maxHistory))
+	if err != nil && packed {
+		err = fmt.Errorf("unpack %s: %w", path, err)
+	}
+	return raw, err
 }
 
 // Lineages reads all history files of the archive, highest timeline first. A
@@ -53,11 +77,13 @@ func Lineages(fsys fsx.FS, dir string, bad func(error)) ([]wal.Lineage, error) {
 		return nil, fmt.Errorf("list WAL archive: %w", err)
 	}
 	var all []wal.Lineage
+	seen := map[wal.Timeline]bool{} // a file and its packed copy
 	for _, e := range entries {
-		tli, err := wal.ParseHistoryName(e.Name())
-		if err != nil {
+		tli, err := wal.ParseHistoryName(strings.TrimSuffix(e.Name(), gzSuffix))
+		if err != nil || seen[tli] {
 			continue
 		}
+		seen[tli] = true
 		l, found, err := ReadLineage(fsys, dir, tli)
 		switch {
 		case err != nil:
