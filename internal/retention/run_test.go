@@ -380,12 +380,18 @@ func (f mergerFunc) Finish(_ context.Context, _ catalog.List, full *catalog.Back
 }
 
 // A merge that was cut off is finished before anything is decided, also when
-// its increments are gone already; where merging is not allowed, when a member
-// is bad, or while somebody else is at work on it, it stays as it is.
+// its increments are gone already. When a member is bad, when a backup that is
+// kept needs one, or while somebody else is at work on it, it stays as it is.
 func TestFinishMerges(t *testing.T) {
 	merging := func(status catalog.Status) func(*testing.T, *catalog.Instance) {
 		return func(t *testing.T, inst *catalog.Instance) {
 			change(t, inst, idF1, func(b *catalog.Backup) { b.Status, b.MergeDestID = status, idB })
+		}
+	}
+	beside := func(pin time.Time) func(*testing.T, *catalog.Instance) {
+		return func(t *testing.T, inst *catalog.Instance) {
+			change(t, inst, idF1, func(b *catalog.Backup) { b.Status, b.MergeDestID = catalog.StatusMerging, idA })
+			change(t, inst, idB, func(b *catalog.Backup) { b.ParentID, b.ExpireTime = idF1, pin })
 		}
 	}
 	without := func(t *testing.T, inst *catalog.Instance, ids ...catalog.ID) {
@@ -411,6 +417,8 @@ func TestFinishMerges(t *testing.T) {
 			merging(catalog.StatusMerging)(t, inst)
 			change(t, inst, idA, func(b *catalog.Backup) { b.Status = catalog.StatusCorrupt })
 		}, nil, "merge F2 to k, "},
+		{"an expired backup beside it", beside(time.Time{}), nil, "finish F1, merge F2 to k, "},
+		{"a pinned backup beside it", beside(today.AddDate(1, 0, 0)), nil, "merge F2 to k, "},
 		{"in use", merging(catalog.StatusMerging), fmt.Errorf("merge: %w", lock.ErrHeld), "finish F1, merge F2 to k, "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
