@@ -25,6 +25,8 @@ type difference struct {
 	// that the whole cluster is.
 	anew map[uint32]bool
 	all  bool
+	// shrunk are segment-page files in which CBM does not know all changes.
+	shrunk map[string]bool
 }
 
 // checkChangeSource fails early when PTRACK cannot work on this server.
@@ -56,6 +58,7 @@ func (r *run) findChanges(ctx context.Context, l *listing) error {
 	}
 	began := r.deps.Now()
 	r.emit(PagemapStarted{From: p.StartLSN})
+	r.findShrunk(l)
 	q := ptrack.Query{
 		Range: ptrack.Range{Timeline: r.timeline, Start: p.StartLSN, End: r.startLSN},
 		Wait: ptrack.Wait{
@@ -151,6 +154,33 @@ func (r *run) findYounger(l *listing) {
 	}
 }
 
+// findShrunk finds the segment-page files that are shorter than in the parent.
+// gs_space_shrink has moved extents in them, by log records that CBM does not
+// read (XLOG_SEG_NEW_PAGE: TrackSegmentPageChange in the server's
+// cbmparsexlog.cpp, all releases).
+func (r *run) findShrunk(l *listing) {
+	if r.layout.Family != pgdata.OpenGauss {
+		return
+	}
+	now := map[string]int64{}
+	for i := range l.items {
+		if it := l.items[i]; it.ExternalDir == 0 && it.IsDatafile {
+			now[it.Path] = it.size
+		}
+	}
+	for key, known := range r.parent.files {
+		if key.externalDir != 0 || !known.data || now[key.path] >= int64(known.blocks)*pgdata.BlockSize {
+			continue
+		}
+		if c := r.layout.Classify(key.path); c.Form == pgdata.FormSegmentStorage {
+			if r.diff.shrunk == nil {
+				r.diff.shrunk = map[string]bool{}
+			}
+			r.diff.shrunk[pgdata.RelationOf(key.path, c)] = true
+		}
+	}
+}
+
 // leaveOut tells a task what the parent has (spec/server.md §3.5). A file that
 // the parent does not list is copied whole.
 func (r *run) leaveOut(it *listed, t *pagecopy.Task) {
@@ -184,7 +214,7 @@ func (r *run) leaveOutPages(it *listed, t *pagecopy.Task, known knownFile) {
 		t.Map = d.changes.Map(ptrack.File{
 			Relation: relation, First: t.FirstBlock, Blocks: t.Blocks(), Known: known.blocks,
 		})
-		if t.Map != nil && d.changes.Unsure(relation) {
+		if t.Map != nil && (d.changes.Unsure(relation) || d.shrunk[relation]) {
 			// The pages themselves tell what the map lacks.
 			t.Floor = remote.Floor{LSN: r.parent.StartLSN, Known: known.blocks, KeepVisible: true, Marked: t.Map}
 			t.Map = nil

@@ -214,6 +214,21 @@ func (c *Cluster) comeAndGo() error {
 	return errors.Join(c.create(&r), c.extend(&r, 2), c.drop(&r))
 }
 
+// ShrinkSegments plays gs_space_shrink: pages move to the front of a
+// segment-page file, with log records that name no blocks (XLOG_SEG_NEW_PAGE),
+// and the file is cut (XLOG_SEG_SPACE_SHRINK). The map has neither.
+func (c *Cluster) ShrinkSegments() error {
+	r := c.life.storage[1]
+	if err := errors.Join(c.silently(r, 5), c.silently(r, 7)); err != nil {
+		return err
+	}
+	quiet := *r
+	quiet.unlogged = true
+	err := c.cut(&quiet, r.blocks-1)
+	r.blocks = quiet.blocks
+	return err
+}
+
 func (c *Cluster) segmentPages() error {
 	for _, r := range c.life.storage[:2] {
 		if err := c.update(r, 2, uint32(c.rng.IntN(int(r.blocks)))); err != nil {
