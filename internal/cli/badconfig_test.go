@@ -1,10 +1,38 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
+
+// What cannot be opened is not called corrupted.
+func TestUnopenedConfiguration(t *testing.T) {
+	w := newWorld(t)
+	for _, dir := range []string{"wal", "backups/a/pg_probackup.conf"} {
+		w.stage("mkdir", filepath.Join(home, "b", dir))
+	}
+	want := "WARNING: could not open file \"" + home + "/b/backups/a/pg_probackup.conf\": Is a directory\n"
+	for _, command := range []string{"show", "validate"} {
+		if r := w.run([]string{command, "-B", home + "/b"}, nil); strings.TrimSuffix(r.stderr, "WARNING: Some backups are not valid\n") != want {
+			t.Errorf("%s: %s", command, r.stderr)
+		}
+	}
+}
+
+// A WAL archive that is no directory is told of in the C tool's words.
+func TestUnlistedArchive(t *testing.T) {
+	w := baseWorld(t)
+	if err := errors.Join(os.Remove(w.real(home+"/b/wal/n1")), os.WriteFile(w.real(home+"/b/wal/n1"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	want := "ERROR: Cannot open directory \"" + home + "/b/wal/n1\": Not a directory\n"
+	if r := w.run([]string{"show", "-B", home + "/b", "--archive"}, nil); r.exit != 1 || r.stderr != want {
+		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}
 
 // A validation of everything says what is wrong with a configuration, and goes
 // on with the next instance.

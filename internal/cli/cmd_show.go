@@ -81,15 +81,23 @@ func (s *session) readOtherConfig(i *catalog.Instance, cfg *catalog.Config) (ok 
 		s.console.warn("Control file \"%s\" doesn't exist", i.ConfigPath())
 		return false, nil
 	case err != nil:
-		// The C tool ends here, and one bad file hides all instances.
-		s.console.warn("%s", errorText(err))
-		s.console.warn("Control file \"%s\" is corrupted", i.ConfigPath())
+		s.badConfig("Control", i, err)
 		return false, nil
 	case n == 0:
 		s.console.warn("Control file \"%s\" is empty", i.ConfigPath())
 		return false, nil
 	}
 	return true, nil
+}
+
+// badConfig tells why an instance is left out. The C tool ends here, and one
+// bad file hides all instances.
+func (s *session) badConfig(kind string, i *catalog.Instance, err error) {
+	s.console.warn("%s", errorText(err))
+	var unread *fs.PathError
+	if !errors.As(err, &unread) {
+		s.console.warn("%s file \"%s\" is corrupted", kind, i.ConfigPath())
+	}
 }
 
 func (s *session) readBackups(ctx context.Context, i *catalog.Instance, cfg *catalog.Config) (shownInstance, error) {

@@ -74,9 +74,7 @@ func (s *session) configured(inst *catalog.Instance) bool {
 	n, err := catalog.ReadConfig(s.env.FS, inst.ConfigPath(), catalog.NewConfig(), ignore)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		// The C tool ends here, and the other instances are not looked at.
-		s.console.warn("%s", errorText(err))
-		s.console.warn("Configuration file \"%s\" is corrupted", inst.ConfigPath())
+		s.badConfig("Configuration", inst, err)
 	case n == 0:
 		s.console.warn("Configuration file \"%s\" is empty", inst.ConfigPath())
 	default:

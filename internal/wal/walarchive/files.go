@@ -8,6 +8,7 @@ import (
 
 	"gsprobackup/internal/event"
 	"gsprobackup/internal/fsx"
+	"gsprobackup/internal/usererr"
 	"gsprobackup/internal/wal"
 )
 
@@ -39,7 +40,7 @@ func Files(fsys fsx.FS, dir string, sink event.Sink) ([]File, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list WAL archive: %w", err)
+		return nil, usererr.Wrap(err, `Cannot open directory "%s": %s`, dir, usererr.SystemText(err))
 	}
 	var files []File
 	for _, e := range entries {
