@@ -287,7 +287,7 @@ func (c *Catalog) RemoveInstance(ctx context.Context, i *Instance) (err error) {
 	// directory is not ours and stops the removal.
 	for _, name := range []string{i.ConfigPath() + ".tmp", i.ConfigPath(), i.dir} {
 		if err := i.removeIfThere(name); err != nil {
-			return fmt.Errorf("delete instance %s: %w", i.name, err)
+			return usererr.Wrap(err, `Can't remove "%s": %s`, name, usererr.SystemText(err))
 		}
 	}
 	if err := errors.Join(c.fs.SyncDir(c.WALRoot()), c.fs.SyncDir(c.BackupsDir())); err != nil {

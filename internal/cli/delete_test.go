@@ -168,3 +168,23 @@ func TestMissingParentIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// Somebody's file in the instance's directory stays, in the C tool's words.
+func TestDelInstanceLeavesFiles(t *testing.T) {
+	w := newWorld(t)
+	for _, dir := range []string{"wal/a", "backups/a"} {
+		w.stage("mkdir", filepath.Join(home, "b", dir))
+	}
+	for _, name := range []string{"pg_probackup.conf", "mine"} {
+		if err := os.WriteFile(w.real(home+"/b/backups/a/"+name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := w.run(strings.Fields("del-instance -B /home/omm/b --instance a"), nil)
+	if r.exit != 1 || r.stderr != "ERROR: Can't remove \"/home/omm/b/backups/a\": Directory not empty\n" {
+		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+	if _, err := os.Stat(w.real(home + "/b/backups/a/mine")); err != nil {
+		t.Error(err)
+	}
+}
