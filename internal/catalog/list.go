@@ -61,6 +61,21 @@ func (i *Instance) Backups(ctx context.Context) (List, error) {
 	return list, nil
 }
 
+// Encrypted are the files of backups that the C tool of 6.0 has encrypted; they
+// are in no list, since nothing can be read of them.
+func (i *Instance) Encrypted() (names []string, err error) {
+	entries, err := i.fs.ReadDir(i.dir)
+	if err != nil {
+		return nil, usererr.Wrap(err, "Failed to get backup list")
+	}
+	for _, e := range entries {
+		if !e.IsDir() && strings.HasSuffix(e.Name(), "_enc") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
 // readBackup reads the control file in a directory, or makes the stand-in.
 func (i *Instance) readBackup(dirName string) *Backup {
 	dir := filepath.Join(i.dir, dirName)

@@ -30,6 +30,14 @@ func PurgeWAL(ctx context.Context, deps Deps, opts WALOptions) (removed bool, er
 	if err != nil || len(found) == 0 {
 		return false, err
 	}
+	hidden, err := deps.Instance.Encrypted()
+	if err != nil {
+		return false, err
+	}
+	if len(hidden) > 0 {
+		return false, usererr.New("Instance '%s' has encrypted backups, this build cannot tell what WAL they need, nothing is removed", deps.Instance.Name()).
+			WithHint("such a backup is %s", filepath.Join(deps.Instance.Dir(), hidden[0]))
+	}
 	list, err := deps.Instance.WithSink(event.Discard).Backups(ctx)
 	if err != nil {
 		return false, err

@@ -142,3 +142,26 @@ func TestSegmentSize(t *testing.T) {
 		}
 	}
 }
+
+// Backups that the C tool has encrypted cannot be asked what WAL they need.
+func TestPurgeWALBesideEncryptedBackups(t *testing.T) {
+	f := crashfs.New()
+	if err := buildArchive(f, "/b"); err != nil {
+		t.Fatal(err)
+	}
+	before := archived(t, f)
+	file, err := f.OpenFile("/b/backups/n1/TOW9UX_enc", os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	removed, err := purgeWAL(f, WALOptions{}, event.Discard)
+	if removed || err == nil || !strings.Contains(err.Error(), "encrypted backups") {
+		t.Errorf("%v, %v", removed, err)
+	}
+	if got := archived(t, f); got != before {
+		t.Errorf("left: %s", got)
+	}
+}
