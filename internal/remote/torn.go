@@ -96,7 +96,7 @@ func (m *mender) reread(ctx context.Context, off int64, unit []byte) error {
 
 func (m *mender) torn(off int64, unit []byte) bool {
 	if m.req.Units == SumUnits {
-		return !endsWithSum(unit)
+		return !endsWithSum(unit) && !pgdata.IsZero(unit)
 	}
 	block := m.req.FirstBlock + uint32(off/pgdata.BlockSize)
 	switch pgdata.CheckPage(unit, block, pgdata.PageRules{Family: pgdata.OpenGauss, Checksums: true}).Status {

@@ -45,7 +45,7 @@ func halves(at int64, other []byte, n int, reads *int) *readHook {
 func TestCopyMendsTornUnits(t *testing.T) {
 	const first = 3 * 128
 	pages := slices.Concat(undoPage(first, 1), undoPage(first+1, 2), make([]byte, pageSize), undoPage(first+3, 4), []byte("tail"))
-	units := slices.Concat(metaUnit(7, 64, 1), metaUnit(7, 64, 2), metaUnit(1, 64, 3), metaUnit(15, 32, 4))
+	units := slices.Concat(metaUnit(7, 64, 1), metaUnit(7, 64, 2), metaUnit(1, 64, 3), metaUnit(15, 32, 4), make([]byte, sumUnit))
 	noPage := bytes.Repeat([]byte{0x5A}, pageSize)
 	tests := []struct {
 		name    string
