@@ -53,8 +53,10 @@ type TimelinePlan struct {
 // asked: at worst too much is kept.
 //
 // With depth 0 everything from the oldest start LSN on stays. With depth N it
-// is the oldest of the N newest good backups without pin; archive backups
-// before that keep the WAL they cannot be restored without.
+// is the oldest of the N newest good backups without pin, but for those of a
+// lower timeline that was not left yet when they ended: they cannot go along
+// this one. Archive backups before that keep the WAL they cannot be restored
+// without.
 func PlanWAL(files []WALFile, list catalog.List, depth, segSize uint32, now time.Time) []TimelinePlan {
 	var plans []TimelinePlan
 	for _, tli := range timelines(files) {
@@ -86,9 +88,11 @@ func planTimeline(tli wal.Timeline, files []WALFile, list catalog.List, depth, s
 	users, unknown := users(list, tli)
 	if depth > 0 {
 		var counted catalog.List
+		left := wal.SegmentStart(p.First+1, segSize) // the old timeline was, before here
 		for _, b := range users {
 			switch {
 			case uint32(len(counted)) == depth || !b.Status.Usable():
+			case b.Timeline < tli && max(b.StartLSN, b.StopLSN) >= left:
 			case pinned(b, now):
 				p.Pinned = append(p.Pinned, b.ID)
 			default:

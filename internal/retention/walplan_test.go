@@ -52,22 +52,23 @@ func TestPlanWAL(t *testing.T) {
 		{"one that has just been started", 0, catalog.List{walBackup(1, 1, 0, unknown)}, "1 from 10, 2 from 15, 3 from 20"},
 		{"one timeline with backups, later ones without", 0, catalog.List{walBackup(2, 1, 17), walBackup(1, 1, 12)},
 			"1 from 12, 2 from 12, 3 from 12"},
-		{"the same with depth", 1, catalog.List{walBackup(2, 1, 17), walBackup(1, 1, 12)}, "1 from 17, 2 from 17, 3 from 17"},
+		{"the same with depth", 1, catalog.List{walBackup(2, 1, 17), walBackup(1, 1, 12)}, "1 from 17, 2 from 12, 3 from 17"},
+		{"the old timeline goes on", 1, catalog.List{walBackup(3, 1, 22), walBackup(2, 2, 18), walBackup(1, 1, 12)}, "1 from 22, 2 from 18, 3 from 18"},
 		{"an older timeline nobody can use", 0, catalog.List{walBackup(1, 2, 18)}, "1 all, 2 from 18, 3 from 18"},
 		{"a backup before the switch may go along the new timeline", 0, catalog.List{walBackup(2, 2, 20), walBackup(1, 1, 12)},
 			"1 from 12, 2 from 12, 3 from 12"},
-		{"unless only one counts", 1, catalog.List{walBackup(2, 2, 20), walBackup(1, 1, 12)}, "1 from 12, 2 from 20, 3 from 20"},
+		{"unless only one counts", 1, catalog.List{walBackup(2, 2, 20), walBackup(1, 1, 12)}, "1 from 12, 2 from 20, 3 from 12"},
 		{"too few for the depth", 3, catalog.List{walBackup(2, 1, 17), walBackup(1, 1, 12)}, "1 from 12, 2 from 12, 3 from 12"},
 		{"any status counts for depth 0", 0, catalog.List{walBackup(2, 1, 17), walBackup(1, 1, 12, status(catalog.StatusError))},
 			"1 from 12, 2 from 12, 3 from 12"},
 		{"good and not pinned ones for the others", 1, catalog.List{walBackup(3, 1, 18, status(catalog.StatusCorrupt)), walBackup(2, 1, 17, pin), walBackup(1, 1, 14)},
-			"1 from 14 pinned 2, 2 from 14 pinned 2, 3 from 14 pinned 2"},
+			"1 from 14 pinned 2, 2 from 14, 3 from 14 pinned 2"},
 		{"a newer backup may be behind in the log", 2, catalog.List{walBackup(2, 2, 16), walBackup(1, 1, 18)},
 			"1 from 18, 2 from 16, 3 from 16"},
 		{"archive backups keep what they need", 1, catalog.List{walBackup(3, 1, 17), walBackup(2, 1, 14, archived, standby), walBackup(1, 1, 11, archived)},
-			"1 from 17 but 14-16 11-12, 2 from 17, 3 from 17"},
+			"1 from 17 but 14-16 11-12, 2 from 14, 3 from 17"},
 		{"also unfinished ones", 1, catalog.List{walBackup(2, 1, 17), walBackup(1, 1, 14, archived, func(b *catalog.Backup) { b.StopLSN = 0 })},
-			"1 from 17 but 14-17, 2 from 17, 3 from 17"},
+			"1 from 17 but 14-17, 2 from 14, 3 from 17"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
@@ -143,7 +144,7 @@ func TestWALNeededStays(t *testing.T) {
 			}
 		}
 		for _, f := range files {
-			want := modelWAL(f, list, depth)
+			want := modelWAL(f, files, list, depth)
 			if want != !gone[f.Name] {
 				t.Errorf("segment %d of timeline %d: stays %t, want %t", f.Segno, f.Timeline, !gone[f.Name], want)
 			}
@@ -152,11 +153,21 @@ func TestWALNeededStays(t *testing.T) {
 }
 
 // modelWAL tells whether a segment has to stay.
-func modelWAL(f WALFile, list catalog.List, depth uint32) bool {
+func modelWAL(f WALFile, files []WALFile, list catalog.List, depth uint32) bool {
 	end := func(n uint64) wal.LSN { return wal.SegmentStart(n+1, testSeg) - 1 }
+	first := f.Segno
+	for _, other := range files {
+		if other.Timeline == f.Timeline {
+			first = min(first, other.Segno)
+		}
+	}
+	counts := func(b *catalog.Backup) bool {
+		elsewhere := b.Timeline < f.Timeline && (b.StartLSN > end(first) || b.StopLSN > end(first))
+		return b.Timeline <= f.Timeline && b.Status.Usable() && !b.ExpireTime.After(today) && !elsewhere
+	}
 	counted := uint32(0)
 	for _, b := range list {
-		if b.Timeline <= f.Timeline && b.Status.Usable() && !b.ExpireTime.After(today) {
+		if counts(b) {
 			counted++
 		}
 	}
@@ -165,12 +176,12 @@ func modelWAL(f WALFile, list catalog.List, depth uint32) bool {
 		if b.Timeline > f.Timeline {
 			continue
 		}
-		counts := !limited
-		if limited && depth > 0 && b.Status.Usable() && !b.ExpireTime.After(today) {
-			counts = true
+		needs := !limited
+		if limited && depth > 0 && counts(b) {
+			needs = true
 			depth--
 		}
-		if counts && end(f.Segno) >= b.StartLSN {
+		if needs && end(f.Segno) >= b.StartLSN {
 			return true
 		}
 		stop := b.StopLSN
