@@ -8,6 +8,7 @@ import (
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/event"
+	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/usererr"
 	"gsprobackup/internal/validate"
 	"gsprobackup/internal/wal"
@@ -22,7 +23,7 @@ import (
 // Names other than a backup's own, which the C tool does not find, are looked
 // for in the archive.
 func (r *run) fits(ctx context.Context, b *catalog.Backup) (bool, error) {
-	t := r.opts.Target
+	t, family := r.targetFor(b)
 	if t.Name != "" && b.RecoveryName != t.Name {
 		f, err := r.seek(ctx, b, r.along(b), t, nil)
 		return f.target, err
@@ -36,10 +37,20 @@ func (r *run) fits(ctx context.Context, b *catalog.Backup) (bool, error) {
 		return err != nil || !known || !last.After(t.Time), nil //nolint:nilerr // then the record counts
 	}
 	if t.XIDText != "" {
-		inside, err := r.endsInside(ctx, b, t.XID)
+		inside, err := r.endsInside(ctx, b, t.XID, family)
 		return !inside, err
 	}
 	return true, nil
+}
+
+// targetFor is the target as the server of b counts. A backup of which that is
+// not known is no use for other reasons.
+func (r *run) targetFor(b *catalog.Backup) (Target, pgdata.Family) {
+	layout, err := validate.LayoutOf(b)
+	if err != nil {
+		return r.opts.Target, pgdata.OpenGauss
+	}
+	return r.opts.Target.For(b, layout.Family), layout.Family
 }
 
 // lastTime is the time of the last transaction or restore point in a backup.
@@ -57,7 +68,7 @@ const inFlight = 10000
 // endsInside tells whether a transaction that had not ended when recovery-xid
 // was taken did so before the stop position, a moment later: then b is too new
 // for it as a target.
-func (r *run) endsInside(ctx context.Context, b *catalog.Backup, xid uint64) (bool, error) {
+func (r *run) endsInside(ctx context.Context, b *catalog.Backup, xid uint64, family pgdata.Family) (bool, error) {
 	if xid < b.RecoveryXID || xid-b.RecoveryXID > inFlight {
 		return false, nil
 	}
@@ -68,7 +79,7 @@ func (r *run) endsInside(ctx context.Context, b *catalog.Backup, xid uint64) (bo
 	inside := false
 	_, err = wal.Scan(ctx, src, opts, b.StartLSN, func(rec *wal.Record) (bool, error) {
 		c, ends, err := rec.Completion()
-		inside = ends && c.XID == xid && rec.LSN < b.StopLSN
+		inside = ends && sameXID(family, c.XID, xid) && rec.LSN < b.StopLSN
 		return !inside && rec.LSN < b.StopLSN, err
 	})
 	if wal.Incomplete(err) {
@@ -100,7 +111,7 @@ func (r *run) backupWAL(b *catalog.Backup) (wal.Source, wal.ReaderOptions, error
 // one that had not ended yet: as a target it is not in the backup. If archived
 // WAL has it, that is where recovery goes, else the backup's end has to do.
 func (r *run) aim(ctx context.Context) error {
-	t := r.opts.Target
+	t := r.opts.Target.For(r.dest, r.layout.Family)
 	if t.XIDText != "" && t.XID == r.dest.RecoveryXID {
 		f, err := r.seek(ctx, r.dest, r.way, t, nil)
 		if err != nil {
@@ -118,7 +129,9 @@ func (r *run) aim(ctx context.Context) error {
 }
 
 // beyond tells whether recovery has to go on behind the end of the backup.
-func (r *run) beyond() bool { return r.past || r.opts.Target.Beyond(r.dest) }
+func (r *run) beyond() bool {
+	return r.past || r.opts.Target.For(r.dest, r.layout.Family).Beyond(r.dest)
+}
 
 // ownName tells whether the target is the restore point that the backup itself
 // made at its end.

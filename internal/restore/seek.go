@@ -110,7 +110,7 @@ func (w *watch) stops(rec *wal.Record, now reached) (bool, error) {
 	hit, touch := false, false
 	switch {
 	case w.XIDText != "":
-		hit, touch = ends && c.XID == w.XID, rec.XID == w.XID
+		hit, touch = ends && sameXID(w.family, c.XID, w.XID), sameXID(w.family, rec.XID, w.XID)
 	case w.TimeText != "":
 		hit = ends && w.behind(c.Time)
 		touch = hit

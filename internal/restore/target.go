@@ -1,9 +1,11 @@
 package restore
 
 import (
+	"math"
 	"time"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/usererr"
 	"gsprobackup/internal/wal"
 )
@@ -75,6 +77,25 @@ func (t Target) SatisfiedBy(b *catalog.Backup) bool {
 		return b.RecoveryName == t.Name
 	}
 	return true
+}
+
+// For is the target as b's server counts. PostgreSQL's WAL and users have 32 bits
+// of a transaction's number, a backup has all 64: the one nearest to the
+// backup's is meant.
+func (t Target) For(b *catalog.Backup, family pgdata.Family) Target {
+	if family == pgdata.PostgreSQL && t.XIDText != "" && t.XID <= math.MaxUint32 {
+		full := int64(b.RecoveryXID) + int64(int32(uint32(t.XID)-uint32(b.RecoveryXID)))
+		t.XID = uint64(max(full, int64(t.XID)))
+	}
+	return t
+}
+
+// sameXID tells whether a record is of a transaction.
+func sameXID(family pgdata.Family, recorded, wanted uint64) bool {
+	if family == pgdata.PostgreSQL {
+		return uint32(recorded) == uint32(wanted)
+	}
+	return recorded == wanted
 }
 
 // Beyond tells whether the target lies behind the end of b, so that archived

@@ -124,3 +124,34 @@ func TestOldRecoverySettingsGo(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// PostgreSQL's WAL has the lower half of a transaction's number; so may users.
+func TestXIDsOfPostgreSQL(t *testing.T) {
+	const epoch = 1 << 32
+	for _, tt := range []struct {
+		family         pgdata.Family
+		recovery, xid  uint64
+		want           uint64
+		before, behind bool
+	}{
+		{pgdata.PostgreSQL, 725, 726, 726, true, true},
+		{pgdata.PostgreSQL, 725, 700, 700, false, false},
+		{pgdata.PostgreSQL, 725, 3_000_000_000, 3_000_000_000, true, true},
+		{pgdata.PostgreSQL, epoch + 725, 726, epoch + 726, true, true},
+		{pgdata.PostgreSQL, epoch + 725, 725, epoch + 725, true, false},
+		{pgdata.PostgreSQL, epoch + 725, epoch + 726, epoch + 726, true, true},
+		{pgdata.PostgreSQL, epoch + 725, epoch - 5, epoch - 5, false, false},
+		{pgdata.PostgreSQL, epoch - 5, 726, epoch + 726, true, true},
+		{pgdata.OpenGauss, epoch + 725, 726, 726, false, false},
+	} {
+		b := &catalog.Backup{}
+		b.RecoveryXID = tt.recovery
+		got := Target{XIDText: "x", XID: tt.xid}.For(b, tt.family)
+		if got.XID != tt.want || got.SatisfiedBy(b) != tt.before || got.Beyond(b) != tt.behind {
+			t.Errorf("%+v: %d, %t, %t", tt, got.XID, got.SatisfiedBy(b), got.Beyond(b))
+		}
+	}
+	if !sameXID(pgdata.PostgreSQL, 726, epoch+726) || sameXID(pgdata.OpenGauss, 726, epoch+726) || sameXID(pgdata.PostgreSQL, 725, 726) {
+		t.Error("transactions are mixed up")
+	}
+}
