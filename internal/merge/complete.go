@@ -61,11 +61,13 @@ func (m *merge) takePin(dest *catalog.Backup) error {
 		return nil
 	}
 	err := m.deps.Instance.MarkDeleting(dest)
-	if err != nil && !errors.Is(err, syscall.ENOSPC) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return nil // DeleteBackup has its ways
+	case err != nil:
 		return err
-	}
-	if err != nil || dest.ExpireTime.Equal(m.full.ExpireTime) && dest.Note == m.full.Note {
-		return nil // without room, DeleteBackup has its ways
+	case dest.ExpireTime.Equal(m.full.ExpireTime) && dest.Note == m.full.Note:
+		return nil
 	}
 	err = m.deps.Instance.UpdateControl(m.full, func(b *catalog.Backup) { b.ExpireTime, b.Note = dest.ExpireTime, dest.Note })
 	if err != nil {
