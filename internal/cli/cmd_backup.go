@@ -80,6 +80,7 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 			return backupSettings{}, err
 		}
 	}
+	dirs, list := externals(cfg)
 	retention := s.retentionSettings(r)
 	algorithm := cfg.CompressAlgorithm
 	if algorithm == compress.Undefined {
@@ -92,7 +93,7 @@ func (s *session) backupSettings(r *request) (backupSettings, error) {
 			Algorithm: algorithm, Level: int(cfg.CompressLevel), Threads: r.threads(),
 			Smooth: r.SmoothCheckpoint, Slot: r.Slot, TempSlot: r.TempSlot,
 			BackupLog: r.BackupLog, BackupReplSlots: r.BackupReplslot,
-			ExternalDirs: catalog.SplitExternals(externalDirs(cfg)), ExternalList: externalDirs(cfg),
+			ExternalDirs: dirs, ExternalList: list,
 			NoSync: r.NoSync, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
 			Note: note, NoNote: noNote, TTL: time.Duration(r.Pin.TTL) * time.Second, ExpireTime: r.Pin.Expire,
 			ArchiveTimeout: time.Duration(cfg.ArchiveTimeout) * time.Second,

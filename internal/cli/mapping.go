@@ -64,7 +64,7 @@ func parseMapping(kind, value string) (mapping, error) {
 		return mapping{}, usererr.New("new directory is not an absolute path in %s mapping: %s\n", kind, m.New)
 	}
 	// Mappings are compared with paths of the catalog, which are clean.
-	m.Old, m.New = path.Clean(m.Old), path.Clean(m.New)
+	m.Old, m.New = path.Clean(m.Old), path.Clean(physicalPath(m.New))
 	return m, nil
 }
 

@@ -144,7 +144,7 @@ func (s *session) catalogPath(r *request) (string, bool) {
 	if path == "" {
 		path, ok = s.env.LookupEnv("BACKUP_PATH")
 	}
-	return canonicalPath(path), ok
+	return physicalPath(canonicalPath(path)), ok
 }
 
 // findCatalog is steps 6 to 8.
@@ -253,36 +253,8 @@ func (s *session) checkData(_ commandRules, r *request) error {
 	if !strings.HasPrefix(path, "/") {
 		return usererr.New("-D, --pgdata must be an absolute path")
 	}
+	if !remoteWanted(r.Config) {
+		path = physicalPath(path)
+	}
 	return r.Config.Set(o, path, r.Config.Source(o))
-}
-
-// canonicalPath removes double slashes and, at the end, "/", "/." and of an
-// absolute path "/..", with what it leads out of. Inner "." and ".." stay, as
-// they do in the C tool.
-func canonicalPath(path string) string {
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '/' && i > 0 && path[i-1] == '/' {
-			continue
-		}
-		b.WriteByte(path[i])
-	}
-	p := b.String()
-	up := 0 // how many ".." were cut off
-	for p != "/" {
-		last := p[strings.LastIndexByte(p, '/')+1:]
-		switch {
-		case p != last && (last == "" || last == "."):
-		case strings.HasPrefix(p, "/") && last == "..":
-			up++
-		case up > 0:
-			up--
-		default:
-			return p
-		}
-		if p = strings.TrimSuffix(p, "/"+last); p == "" {
-			p = "/"
-		}
-	}
-	return p
 }

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +59,45 @@ func TestCanonicalPath(t *testing.T) {
 		if got := canonicalPath(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
+	}
+}
+
+// Behind a link ".." is the parent of what the link leads to.
+func TestPhysicalPath(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err == nil {
+		err = errors.Join(os.MkdirAll(dir+"/deep/dir/x", 0o700), os.Symlink(dir+"/deep/dir", dir+"/link"), os.Symlink("deep", dir+"/beside"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{
+		"/link/../cat":       "/deep/cat",
+		"/link/x/../../cat":  "/deep/cat",
+		"/link/../../cat":    "/cat",
+		"/link/../dir/../c":  "/deep/c",
+		"/beside/../cat":     "/beside/../cat", // the same either way
+		"/deep/dir/../cat":   "/deep/dir/../cat",
+		"/nowhere/../cat":    "/nowhere/../cat",
+		"/link/cat":          "/link/cat",
+		"/deep/./dir/../cat": "/deep/./dir/../cat",
+	} {
+		if got := physicalPath(dir + in); got != dir+want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+// A catalog is made where the system finds that path.
+func TestCatalogBehindALink(t *testing.T) {
+	w := newWorld(t)
+	w.stage("mkdir", home+"/deep/dir")
+	if err := os.Symlink(w.real(home+"/deep/dir"), w.real(home+"/link")); err != nil {
+		t.Fatal(err)
+	}
+	w.stage("run", "init", "-B", home+"/link/../cat")
+	if _, err := os.Stat(w.real(home + "/deep/cat/backups")); err != nil {
+		t.Error(err)
 	}
 }
 
