@@ -62,17 +62,15 @@ func physicalPath(path string) string {
 // stored: as it was given, unless a path had to be resolved.
 func externals(cfg *catalog.Config) (dirs []string, list string) {
 	list = externalDirs(cfg)
-	dirs = catalog.SplitExternals(list)
-	if remoteWanted(cfg) {
-		return dirs, list
+	if !remoteWanted(cfg) {
+		parts := strings.Split(list, ":")
+		for i, part := range parts {
+			typed := canonicalPath(part)
+			if real := physicalPath(typed); real != typed {
+				parts[i] = real
+			}
+		}
+		list = strings.Join(parts, ":")
 	}
-	resolved := false
-	for i, d := range dirs {
-		dirs[i] = physicalPath(d)
-		resolved = resolved || dirs[i] != d
-	}
-	if resolved {
-		list = strings.Join(dirs, ":")
-	}
-	return dirs, list
+	return catalog.SplitExternals(list), list
 }

@@ -3,11 +3,14 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"gsprobackup/internal/catalog"
 )
 
 func TestPrettySize(t *testing.T) {
@@ -84,6 +87,29 @@ func TestPhysicalPath(t *testing.T) {
 	} {
 		if got := physicalPath(dir + in); got != dir+want {
 			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+// External directories are read where the system finds them.
+func TestExternalsBehindALink(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err == nil {
+		err = errors.Join(os.MkdirAll(dir+"/deep/dir", 0o700), os.Symlink(dir+"/deep/dir", dir+"/link"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]string{
+		"/a//b/:/c/../d":        "[/a/b /d] /a//b/:/c/../d",
+		dir + "/link/../e:/x/":  "[" + dir + "/deep/e /x] " + dir + "/deep/e:/x/",
+		"none":                  "[] ",
+		dir + "/link/x/../e::/": "[" + dir + "/link/e /] " + dir + "/link/x/../e::/",
+	} {
+		cfg := catalog.NewConfig()
+		cfg.ExternalDirs = given
+		if dirs, list := externals(cfg); fmt.Sprintf("%v %s", dirs, list) != want {
+			t.Errorf("%s: %v %s, want %s", given, dirs, list, want)
 		}
 	}
 }
