@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"gsprobackup/internal/blockfile"
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/catalog/lock"
 	"gsprobackup/internal/compress"
 	"gsprobackup/internal/event"
@@ -198,5 +200,40 @@ func TestRandomChains(t *testing.T) {
 				m.check(fmt.Sprintf("merged %d (%v)", d, err), mem)
 			}
 		})
+	}
+}
+
+// A chain that cannot be restored, since the list of the FULL has lost a file,
+// is not merged into one that can and is empty there.
+func TestLostFile(t *testing.T) {
+	m := newChainMaker(t, 1)
+	lost := place{"", dataPaths[0]}
+	m.now[lost] = &thing{data: true, anew: true, pages: [][]byte{m.page(lost.path, 0)}}
+	m.now[place{"", "PG_VERSION"}] = &thing{plain: []byte("17")}
+	for i := range 2 {
+		m.backup(catalog.ID(1_790_000_000+1000*i), compress.None, false)
+	}
+	full := m.list[0]
+	list, err := catalog.LoadContent(m.fs, full)
+	must(t, err)
+	var rest []*catalog.Entry
+	var sums contentlist.Counters
+	for i := range list {
+		if list[i].Path != lost.path {
+			rest = append(rest, &list[i])
+			sums.Add(&list[i], false)
+		}
+	}
+	must(t, catalog.SaveContent(m.fs, full, false, slices.Values(rest)))
+	full.DataBytes, full.UncompressedBytes = sums.DataBytes, sums.UncompressedBytes
+	must(t, m.inst.SaveControl(full))
+	err = m.merge(m.fs, m.list[1].ID)
+	if err == nil || !strings.Contains(err.Error(), `Failed to locate a full copy of file "`+lost.path+`"`) {
+		t.Errorf("merged: %v", err)
+	}
+	left, err := m.inst.Backups(context.Background())
+	must(t, err)
+	if len(left) != 2 || !left[0].Status.Usable() || !left[1].Status.Usable() {
+		t.Errorf("left: %v", left)
 	}
 }

@@ -120,13 +120,14 @@ func (w *work) aim(e *catalog.Entry, p *pageMerge) {
 // gather collects the sources of a data file, newest first, and gives each
 // block to one of them.
 func (w *work) gather(e *catalog.Entry, p *pageMerge, open func(*member, *catalog.Entry) (*source, error)) error {
-	limit := uint32(noLimit)
+	limit, oldest := uint32(noLimit), e
 	for i := len(w.members) - 1; i >= 0 && limit > 0; i-- {
 		m := w.members[i]
 		x := m.find(e)
 		if x == nil || x.IsDatafile != e.IsDatafile {
 			break // what older backups have by this name is another file
 		}
+		oldest = x
 		if x.Size > 0 {
 			src, err := open(m, x)
 			if err != nil {
@@ -138,6 +139,9 @@ func (w *work) gather(e *catalog.Entry, p *pageMerge, open func(*member, *catalo
 		if x.NBlocks > 0 || x.Size <= 0 {
 			limit = min(limit, uint32(x.NBlocks))
 		}
+	}
+	if oldest.Size < 0 && limit > 0 {
+		return usererr.New("Failed to locate a full copy of file \"%s\"", e.Path)
 	}
 	return p.own()
 }
