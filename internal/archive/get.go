@@ -92,6 +92,9 @@ func (g *getter) fetch(ctx context.Context, name, target string, incomplete bool
 		path := filepath.Join(g.Instance.WALDir(), form)
 		s, err := openStored(g.FS, path, filepath.Ext(form) == gzSuffix)
 		if errors.Is(err, fs.ErrNotExist) {
+			if _, lerr := g.FS.Lstat(path); lerr == nil { // not the end of the log
+				return usererr.Wrap(err, "Archived WAL file \"%s\" is a link that leads nowhere", path)
+			}
 			continue
 		}
 		if err != nil {

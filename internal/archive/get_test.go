@@ -193,6 +193,14 @@ func TestGetWithoutArchive(t *testing.T) {
 	wantText(t, err, "WAL archive directory is not accessible")
 }
 
+// Neither must storage that is not mounted, behind links in the archive.
+func TestGetThroughADeadLink(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.fs.Symlink("/nowhere/"+seg9, w.archived(seg9+".gz")))
+	_, err := w.get(seg9)
+	wantText(t, err, `Archived WAL file "`+w.archived(seg9+".gz")+`" is a link that leads nowhere`)
+}
+
 func TestGetPrefetches(t *testing.T) {
 	w := newWorld(t)
 	all := map[string][]byte{}
