@@ -12,23 +12,44 @@ import (
 // finishMerges takes up the merges that were cut off. Until they are finished
 // nothing of their chains can be restored or built upon, and the policy does
 // not lead to them again once increments are gone or a day has passed.
+//
+// One that cannot be finished stays as it is, and the policy keeps its members.
+// It must not end the run, this one and those to come: a disk that is full, why
+// it could not be finished maybe, would never be freed.
 func (r *run) finishMerges(ctx context.Context) error {
-	plan := Decide(r.list, r.opts.Policy, r.deps.Now())
+	tried := map[catalog.ID]bool{}
+	for {
+		full := r.nextUnfinished(tried)
+		if full == nil {
+			return nil
+		}
+		tried[full.ID] = true
+		err := r.deps.Merger.Finish(ctx, r.list, full)
+		switch {
+		case err == nil:
+			r.result.Merged = true
+		case ctx.Err() != nil:
+			return err
+		case !errors.Is(err, lock.ErrHeld): // else somebody is at work on it
+			r.unfinished = errors.Join(r.unfinished, err)
+		}
+		// It may have taken hours: the next one is looked for in a new list.
+		if r.list, err = r.relist(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// nextUnfinished is the FULL backup of a merge to be finished, nil if there is
+// no more.
+func (r *run) nextUnfinished(tried map[catalog.ID]bool) *catalog.Backup {
 	wanted := map[*catalog.Backup]bool{}
-	for _, x := range plan.Decisions {
+	for _, x := range Decide(r.list, r.opts.Policy, r.deps.Now()).Decisions {
 		wanted[x.Backup] = !x.Expired
 	}
 	for _, full := range newChains(r.list).unfinished(wanted) {
-		err := r.deps.Merger.Finish(ctx, r.list, full)
-		if errors.Is(err, lock.ErrHeld) {
-			continue // somebody is at work on it
-		}
-		if err != nil {
-			return err
-		}
-		r.result.Merged = true
-		if r.list, err = r.relist(ctx); err != nil {
-			return err
+		if !tried[full.ID] {
+			return full
 		}
 	}
 	return nil

@@ -15,8 +15,9 @@ type Merger interface {
 	// Merge gets the chain FULL first. It locks all members, and ends with
 	// the result complete or with everything needed to call it again.
 	Merge(ctx context.Context, chain catalog.List) error
-	// Finish goes on with the merge that a FULL says is unfinished. The
-	// error has lock.ErrHeld inside when somebody else uses the chain.
+	// Finish goes on with the merge that a FULL of the list says is
+	// unfinished. The error has lock.ErrHeld inside when somebody else uses
+	// the chain.
 	Finish(ctx context.Context, list catalog.List, full *catalog.Backup) error
 }
 
@@ -45,8 +46,9 @@ type Options struct {
 type Result struct{ Merged, Deleted, WALRemoved bool }
 
 // Run finishes merges that were cut off, if merging is allowed, evaluates the
-// policy, merges, deletes and purges WAL, in this order. An
-// error in one stage ends the run: nothing is deleted after a failed merge.
+// policy, merges, deletes and purges WAL, in this order. An error in one stage
+// ends the run: nothing is deleted after a failed merge. Only that of a merge
+// that could not be finished is told at the end.
 func Run(ctx context.Context, deps Deps, opts Options) (Result, error) {
 	r := run{deps: deps, opts: opts}
 	err := r.run(ctx)
@@ -59,6 +61,8 @@ type run struct {
 	list   catalog.List
 	plan   Plan
 	result Result
+	// unfinished is why merges that were cut off could not be finished.
+	unfinished error
 }
 
 func (r *run) emit(e event.Event) { r.deps.Sink.Emit(e) }
@@ -99,7 +103,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		}
 	}
 	r.emit(Finished{Result: r.result})
-	return nil
+	return r.unfinished
 }
 
 // apply decides about the backups and carries it out.

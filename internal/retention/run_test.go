@@ -375,7 +375,10 @@ type mergerFunc func(catalog.List) error
 func (f mergerFunc) Merge(_ context.Context, chain catalog.List) error { return f(chain) }
 
 // Finish gets the FULL alone.
-func (f mergerFunc) Finish(_ context.Context, _ catalog.List, full *catalog.Backup) error {
+func (f mergerFunc) Finish(_ context.Context, list catalog.List, full *catalog.Backup) error {
+	if !slices.Contains(list, full) {
+		return errors.New("the FULL is of another list")
+	}
 	return f(catalog.List{full})
 }
 
@@ -419,7 +422,12 @@ func TestFinishMerges(t *testing.T) {
 		}, nil, "merge F2 to k, "},
 		{"an expired backup beside it", beside(time.Time{}), nil, "finish F1, merge F2 to k, "},
 		{"a pinned backup beside it", beside(today.AddDate(1, 0, 0)), nil, "merge F2 to k, "},
+		{"two", func(t *testing.T, inst *catalog.Instance) {
+			merging(catalog.StatusMerged)(t, inst)
+			change(t, inst, idF2, func(b *catalog.Backup) { b.Status, b.MergeDestID = catalog.StatusMerged, idK })
+		}, nil, "finish F2, finish F1, "},
 		{"in use", merging(catalog.StatusMerging), fmt.Errorf("merge: %w", lock.ErrHeld), "finish F1, merge F2 to k, "},
+		{"without room", merging(catalog.StatusMerging), syscall.ENOSPC, "finish F1, merge F2 to k, "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := filepath.Join(t.TempDir(), "b")
@@ -433,13 +441,17 @@ func TestFinishMerges(t *testing.T) {
 			tt.prepare(t, inst)
 			var log []string
 			_, err = purge(fsx.OS(), root, events(t, &log, nil), mergerFunc(func(chain catalog.List) error {
-				if len(chain) == 1 && chain[0].ID == idF1 {
-					log = append(log, "finish F1")
-					return tt.answer
+				if len(chain) > 1 {
+					return nil
 				}
-				return nil
+				log = append(log, map[catalog.ID]string{idF1: "finish F1", idF2: "finish F2"}[chain[0].ID])
+				return tt.answer
 			}))
-			if err != nil {
+			want := tt.answer
+			if errors.Is(want, lock.ErrHeld) {
+				want = nil
+			}
+			if !errors.Is(err, want) {
 				t.Error(err)
 			}
 			if got := strings.Join(log, ", "); !strings.HasPrefix(got, tt.want) {
