@@ -42,10 +42,10 @@ func CheckRange(ctx context.Context, src Source, start, stop LSN, o CheckOptions
 		}
 	}
 	c.first = SegmentNumber(start, o.SegSize)
-	c.spans = make([]segmentSpan, SegmentNumber(stop, o.SegSize)-c.first+1)
+	c.count = SegmentNumber(stop, o.SegSize) - c.first + 1
 	c.failed.Store(math.MaxInt64)
 	var wg sync.WaitGroup
-	for w := range max(1, min(o.Parallel, len(c.spans))) {
+	for w := range int(max(1, min(uint64(max(o.Parallel, 0)), c.count))) {
 		wg.Go(func() { c.work(ctx, w) })
 	}
 	wg.Wait()
@@ -67,10 +67,24 @@ type rangeCheck struct {
 	o           CheckOptions
 	start, stop LSN
 	first       uint64 // number of the first segment
+	count       uint64 // of segments; huge when a damaged file told the range
 
-	spans  []segmentSpan
-	taken  atomic.Int64 // index of the next segment to check
-	failed atomic.Int64 // lowest index with an error; no need to look beyond
+	mu     sync.Mutex
+	spans  []*segmentSpan // of the segments that were begun, in order
+	failed atomic.Int64   // lowest index with an error; no need to look beyond
+}
+
+// take gives out the next segment; nil when there is none.
+func (c *rangeCheck) take() (i int64, s *segmentSpan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i = int64(len(c.spans))
+	if uint64(i) >= c.count || i > c.failed.Load() {
+		return i, nil
+	}
+	s = new(segmentSpan)
+	c.spans = append(c.spans, s)
+	return i, s
 }
 
 func (c *rangeCheck) work(ctx context.Context, worker int) {
@@ -80,11 +94,10 @@ func (c *rangeCheck) work(ctx context.Context, worker int) {
 	}
 	r := NewReader(c.src, ro)
 	for {
-		i := c.taken.Add(1) - 1
-		if i >= int64(len(c.spans)) || i > c.failed.Load() {
+		i, s := c.take()
+		if s == nil {
 			break
 		}
-		s := &c.spans[i]
 		s.err = c.segment(ctx, r, i, s)
 		s.systemID = r.pages.systemID
 		for s.err != nil {
@@ -143,8 +156,7 @@ func (c *rangeCheck) segment(ctx context.Context, r *Reader, i int64, s *segment
 func (c *rangeCheck) join() (RangeStats, error) {
 	stats := RangeStats{Segments: len(c.spans)}
 	var last, next LSN
-	for i := range c.spans {
-		s := &c.spans[i]
+	for i, s := range c.spans {
 		if s.err != nil {
 			return RangeStats{}, s.err
 		}
@@ -163,7 +175,7 @@ func (c *rangeCheck) join() (RangeStats, error) {
 // mislinked compares a segment's first record with the end of what came
 // before. A segment within one long record has no record of its own.
 func (c *rangeCheck) mislinked(i int, last, next LSN) error {
-	s := &c.spans[i]
+	s := c.spans[i]
 	reason := ""
 	switch {
 	case i == 0 && s.first != c.start:

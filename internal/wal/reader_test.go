@@ -306,6 +306,18 @@ func TestShortAndForeignSegments(t *testing.T) {
 	}
 }
 
+// TestRangeBeyondAllWAL: a damaged control file names a range of 2^40 segments.
+func TestRangeBeyondAllWAL(t *testing.T) {
+	src, o := goldenPG(t)
+	for _, parallel := range []int{0, 3} {
+		_, err := CheckRange(t.Context(), src, 0x900028, 0xFFFFFFF001000138, CheckOptions{ReaderOptions: o, Parallel: parallel})
+		var damage *CorruptionError
+		if !Incomplete(err) && !errors.As(err, &damage) {
+			t.Errorf("%d workers: %v", parallel, err)
+		}
+	}
+}
+
 var errDisk = errors.New("disk on fire")
 
 type failingSource struct{ Source }
