@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/remote"
 	"gsprobackup/internal/remote/agent"
@@ -151,6 +153,41 @@ func TestFewerChannels(t *testing.T) {
 	}
 	if n := len(link.Channels()); n != 2 {
 		t.Errorf("%d agents", n)
+	}
+}
+
+// The work of -j 64, and of 640, does not ask more of the agents than they
+// serve at a time, even when there is only one.
+func TestManyWorkers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "f")
+	mustWrite(t, file, []byte("x"))
+	for _, c := range []struct{ threads, agents int }{{64, 4}, {64, 1}, {640, 1}} {
+		link := &agenttest.Pipe{Delay: 20 * time.Millisecond, Refuse: c.agents}
+		far := connect(t, link, agent.ConnectOptions{Channels: c.agents}, dir)
+		n := remote.Workers(far, c.threads)
+		ctx, g := context.Background(), errgroup.Group{}
+		for range n { // as restore has them: a reader and a writer, and two that sync
+			r, err := far.NewReader()
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := far.NewWriter()
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Go(func() error {
+				_, _, err := r.Checksum(ctx, file)
+				return errors.Join(err, w.WriteRun(ctx, &remote.WriteRequest{Path: file}))
+			})
+			for range 2 {
+				g.Go(func() error { return far.SyncFile(ctx, file) })
+			}
+		}
+		if err := g.Wait(); err != nil {
+			t.Errorf("-j %d with %d agents, %d workers: %v", c.threads, c.agents, n, err)
+		}
 	}
 }
 

@@ -10,8 +10,12 @@ import (
 // near: each waits a round trip for most of what it does.
 const workersEach = 8
 
+// maxWorkers is how many one agent serves, if it must: each has a reader and a
+// writer, and those of an earlier phase may still be about to end.
+const maxWorkers = maxObjects / 3
+
 // Workers implements remote.Far.
-func (h *host) Workers(n int) int { return n * workersEach }
+func (h *host) Workers(n int) int { return min(n, maxWorkers/workersEach) * workersEach }
 
 func (h *host) NewWriter() (remote.Writer, error) {
 	c, err := h.share(context.Background())
