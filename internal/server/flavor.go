@@ -126,7 +126,10 @@ const (
 
 // newFlavor asks the server who it is.
 func newFlavor(ctx context.Context, c *Conn) (Flavor, error) {
-	version, err := one(c.Query(ctx, "select version()"))
+	if c.d.familyKnown && c.d.family == pgdata.PostgreSQL {
+		return newPostgres(ctx, c)
+	}
+	version, err := one(c.Query(ctx, sqlVersion))
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +144,7 @@ func newFlavor(ctx context.Context, c *Conn) (Flavor, error) {
 	if family == pgdata.OpenGauss {
 		return &openGauss{c: c, version: version}, nil
 	}
-	return newPostgres(ctx, c, version)
+	return newPostgres(ctx, c)
 }
 
 // quoteIdent quotes a slot or role name.

@@ -57,7 +57,9 @@ func testPostgresTimelines(t *testing.T, s *pgtest.Server) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	c := mustConnect(t, socketOptions(s))
+	o := socketOptions(s)
+	o.Env = env(map[string]string{"PGOPTIONS": "-c default_transaction_isolation=serializable"}) // none on a standby
+	c := mustConnect(t, o)
 	f := c.Flavor()
 	if standby, err := f.IsInRecovery(ctx); err != nil || !standby {
 		t.Fatalf("in recovery: %v, %v", standby, err)

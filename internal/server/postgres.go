@@ -40,7 +40,17 @@ func (p *postgres) functions() startStop {
 	}
 }
 
-func newPostgres(ctx context.Context, c *Conn, version string) (*postgres, error) {
+// newPostgres makes the session safe before it asks anything: in a hot standby
+// no query works at isolation level serializable, and a search_path may name
+// public before pg_catalog.
+func newPostgres(ctx context.Context, c *Conn) (*postgres, error) {
+	if err := setAll(ctx, c, quietSettings); err != nil {
+		return nil, err
+	}
+	version, err := one(c.Query(ctx, sqlVersion))
+	if err != nil {
+		return nil, err
+	}
 	num, err := one(c.Query(ctx, sqlSetting, "server_version_num"))
 	if err != nil {
 		return nil, err
@@ -54,31 +64,42 @@ func newPostgres(ctx context.Context, c *Conn, version string) (*postgres, error
 		return nil, usererr.New("PostgreSQL %d is not supported", p.major).
 			WithHint("supported are openGauss and PostgreSQL %d to %d", minVersion, maxVersion)
 	}
-	return p, p.hygiene(ctx)
+	return p, p.quietTimeouts(ctx)
 }
 
-// hygiene undoes whatever role, database or PGOPTIONS settings could end a
+// quietSettings undo whatever role, database or PGOPTIONS settings could end a
 // long statement or an idle session, hide functions behind other schemas, or
 // change the form of results. The backup lives as long as this session.
-func (p *postgres) hygiene(ctx context.Context) error {
-	settings := [][2]string{
-		{"search_path", "pg_catalog"},
-		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-		{"client_encoding", "UTF8"},
-		{"client_min_messages", "warning"},
-		{"datestyle", "ISO, DMY"},
-		{"default_transaction_deferrable", "off"},
-	}
+//
+// Nothing is to be converted: what is asked for are paths and names, bytes
+// that stand for themselves whatever the database's encoding.
+var quietSettings = [][2]string{
+	{"search_path", "pg_catalog"},
+	{"default_transaction_isolation", "read committed"},
+	{"statement_timeout", "0"},
+	{"lock_timeout", "0"},
+	{"idle_in_transaction_session_timeout", "0"},
+	{"client_encoding", "SQL_ASCII"},
+	{"client_min_messages", "warning"},
+	{"datestyle", "ISO, DMY"},
+	{"default_transaction_deferrable", "off"},
+}
+
+// quietTimeouts are those that only later releases know.
+func (p *postgres) quietTimeouts(ctx context.Context) error {
+	var settings [][2]string
 	if p.major >= 14 {
 		settings = append(settings, [2]string{"idle_session_timeout", "0"})
 	}
 	if p.major >= 17 {
 		settings = append(settings, [2]string{"transaction_timeout", "0"})
 	}
+	return setAll(ctx, p.c, settings)
+}
+
+func setAll(ctx context.Context, c *Conn, settings [][2]string) error {
 	for _, s := range settings {
-		if err := p.c.Exec(ctx, fmt.Sprintf("SET %s = '%s'", s[0], s[1])); err != nil {
+		if err := c.Exec(ctx, fmt.Sprintf("SET %s = '%s'", s[0], s[1])); err != nil {
 			return err
 		}
 	}
@@ -89,7 +110,7 @@ func (p *postgres) Family() pgdata.Family { return pgdata.PostgreSQL }
 func (p *postgres) Major() int            { return p.major }
 func (p *postgres) Version() string       { return p.version }
 
-// Prepare: done when connecting, since hygiene protects the other queries too.
+// Prepare: done when connecting, since the other queries need it too.
 func (p *postgres) Prepare(context.Context) error { return nil }
 
 func (p *postgres) IsInRecovery(ctx context.Context) (bool, error) { return inRecovery(ctx, p.c) }

@@ -8,28 +8,38 @@ import (
 	"gsprobackup/internal/usererr"
 )
 
+// sqlRoles: functions are called as the current role, which role settings such
+// as "role" may have chosen. A walsender looks at the role of the login.
+const sqlRoles = `SELECT r.rolname, r.rolsuper, l.rolname, l.rolsuper OR l.rolreplication
+ FROM pg_catalog.pg_roles r, pg_catalog.pg_roles l WHERE r.rolname = current_user AND l.rolname = session_user`
+
 // CheckPrivileges looks whether the role may do everything the backup will
 // do. The C tool's cousin for PostgreSQL finds out at the end of a backup that
 // took hours.
 func (p *postgres) CheckPrivileges(ctx context.Context, n Needs) error {
-	rows, err := p.c.Query(ctx, "SELECT current_user, rolsuper, rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user")
+	rows, err := p.c.Query(ctx, sqlRoles)
 	if err != nil {
 		return err
 	}
-	if len(rows) != 1 || len(rows[0]) != 3 {
-		return fmt.Errorf("read own role: %d rows, want one of 3 columns", len(rows))
+	if len(rows) != 1 || len(rows[0]) != 4 {
+		return fmt.Errorf("read own role: %d rows, want one of 4 columns", len(rows))
 	}
-	role := string(rows[0][0])
-	super, replication := string(rows[0][1]) == "t", string(rows[0][2]) == "t"
-	if super {
-		return nil // superusers may stream whatever rolreplication says
-	}
+	role, login := string(rows[0][0]), string(rows[0][2])
+	super, replication := isTrue(rows[0][1]), isTrue(rows[0][3])
 	var missing, grants []string
 	if n.Stream && !replication {
-		missing = append(missing, "attribute REPLICATION")
-		grants = append(grants, fmt.Sprintf("ALTER ROLE %s REPLICATION;", quoteIdent(role)))
+		what := "attribute REPLICATION"
+		if login != role {
+			what += fmt.Sprintf(" of role \"%s\", which has logged in", login)
+		}
+		missing = append(missing, what)
+		grants = append(grants, fmt.Sprintf("ALTER ROLE %s REPLICATION;", quoteIdent(login)))
 	}
-	for _, f := range p.needed(n) {
+	needed := p.needed(n)
+	if super {
+		needed = nil
+	}
+	for _, f := range needed {
 		ok, err := one(p.c.Query(ctx, "SELECT pg_catalog.has_function_privilege($1, 'EXECUTE')", f))
 		if err != nil {
 			return err

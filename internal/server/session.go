@@ -14,6 +14,7 @@ import (
 
 // Statements that both families understand (spec/server.md §2.1).
 const (
+	sqlVersion     = "select version()"
 	sqlSetting     = "SELECT pg_catalog.current_setting($1)"
 	sqlInRecovery  = "SELECT pg_catalog.pg_is_in_recovery()"
 	sqlTablespaces = "SELECT pg_catalog.pg_tablespace_location(oid) FROM pg_catalog.pg_tablespace;"
