@@ -83,7 +83,7 @@ func (r *controlReader) parse(data []byte) error {
 		return usererr.Wrap(ErrControlEmpty, `Control file "%s" is empty`, r.path)
 	}
 	r.b = &Backup{
-		BlockSize: BlockSize, XLogBlockSize: BlockSize,
+		CompressLevel: defaultLevel, BlockSize: BlockSize, XLogBlockSize: BlockSize,
 		DataBytes: unknownBytes, WALBytes: unknownBytes,
 	}
 	fields := r.fields()

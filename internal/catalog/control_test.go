@@ -118,6 +118,9 @@ func TestControlWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if b.CompressLevel != 1 {
+		t.Errorf("level %d without one", b.CompressLevel)
+	}
 	want := []event.Event{
 		InvalidStatus{"BOGUS"}, InvalidLSN{"START_LSN", "x"}, InvalidLSN{"STOP_LSN", "1/zz"},
 		UnknownOption{Key: "new-key", File: "/c"}, ValueRepaired{"/c", "note", "it's"},
