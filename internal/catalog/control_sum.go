@@ -52,7 +52,8 @@ func CheckControlSum(fsys fsx.FS, b *Backup) error {
 		return fmt.Errorf("read control file: %w", err)
 	}
 	want, modified, _ := strings.Cut(string(attr), " ")
-	raw, err := fsx.ReadFile(fsys, b.ControlPath(), maxKeyFile)
+	// From the same file: set-backup may have put another one in its place.
+	raw, err := fsx.ReadAll(f, maxKeyFile)
 	if err != nil {
 		return fmt.Errorf("read control file: %w", err)
 	}

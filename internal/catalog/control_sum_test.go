@@ -58,3 +58,37 @@ func TestControlSum(t *testing.T) {
 		t.Errorf("one byte changed: %v", err)
 	}
 }
+
+// A file that set-backup replaces during the check is not damaged.
+func TestControlReplacedMeanwhile(t *testing.T) {
+	b := NewBackup(1626000000, ModeFull)
+	b.Dir = t.TempDir()
+	save := func() {
+		t.Helper()
+		if err := SaveControl(fsx.OS(), b, time.UTC); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save()
+	opened := 0
+	fsys := openFS{fsx.OS(), func() {
+		if opened++; opened == 1 {
+			b.Note = "meanwhile"
+			save()
+		}
+	}}
+	if err := CheckControlSum(fsys, b); err != nil || opened == 0 {
+		t.Errorf("opened %d files: %v", opened, err)
+	}
+}
+
+// openFS tells of each file that was opened.
+type openFS struct {
+	fsx.FS
+	opened func()
+}
+
+func (o openFS) Open(name string) (fsx.File, error) {
+	defer o.opened()
+	return o.FS.Open(name)
+}

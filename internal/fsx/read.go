@@ -18,12 +18,18 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() // read only: nothing can be lost
+	return ReadAll(f, limit)
+}
+
+// ReadAll is ReadFile for a file that is open, from where it stands.
+func ReadAll(f File, limit int64) ([]byte, error) {
+	tooLarge := &fs.PathError{Op: "read", Path: f.Name(), Err: ErrTooLarge}
 	size := int64(0)
 	if fi, err := f.Stat(); err == nil {
 		size = fi.Size()
 	}
 	if size > limit {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+		return nil, tooLarge
 	}
 	// The size is only a hint for the buffer: the file may change, and some
 	// special files tell 0. One byte more than limit is enough to see it.
@@ -39,7 +45,7 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 		n, err := f.Read(room)
 		buf = buf[:len(buf)+n]
 		if int64(len(buf)) > limit {
-			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+			return nil, tooLarge
 		}
 		if errors.Is(err, io.EOF) {
 			return buf, nil
