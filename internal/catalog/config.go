@@ -117,6 +117,9 @@ func (c *Config) Set(o *ConfigOption, text string, from Source) error {
 	return nil
 }
 
+// SharedStorage tells whether the data directory is on shared storage.
+func (c *Config) SharedStorage() bool { return c.EnableDSS || c.VGName != "" }
+
 // SetSystemIdentifier stores the identifier that add-instance read from
 // pg_control, as if it had been given on the command line.
 func (c *Config) SetSystemIdentifier(id uint64) {

@@ -47,6 +47,17 @@ func (i *Instance) LoadConfig(cfg *Config) error {
 	return err
 }
 
+// SharedStorage tells whether the instance is of a data directory on shared
+// storage; one without configuration is not.
+func (i *Instance) SharedStorage() (bool, error) {
+	cfg := NewConfig()
+	_, err := ReadConfig(i.fs, i.ConfigPath(), cfg, func(UnknownOption) error { return nil })
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return cfg.SharedStorage(), err
+}
+
 // SaveConfig replaces the instance's file, durably.
 func (i *Instance) SaveConfig(cfg *Config) error { return SaveConfig(i.fs, i.ConfigPath(), cfg) }
 

@@ -8,6 +8,7 @@ import (
 	"gsprobackup/internal/logging"
 	"gsprobackup/internal/optvalue"
 	"gsprobackup/internal/usererr"
+	"gsprobackup/internal/validate"
 )
 
 // This file has the checks of steps 12 to 17 that every command runs over its
@@ -147,8 +148,8 @@ func (s *session) checkMissingParts(rules commandRules, r *request) error {
 		}
 		return notBuiltIn("Object storage (--media-type=s3)")
 	}
-	if rules.needsDSS && (cfg.EnableDSS || cfg.VGName != "") {
-		return usererr.New("fail to init dss device: shared storage is not built into this binary")
+	if rules.needsDSS && cfg.SharedStorage() {
+		return validate.ErrSharedStorage
 	}
 	if r.Encryption.GenKey && rules.name != "backup" {
 		return usererr.New("only backup can use --gen-key command.")

@@ -102,7 +102,7 @@ func (s *session) badConfig(kind string, i *catalog.Instance, err error) {
 
 func (s *session) readBackups(ctx context.Context, i *catalog.Instance, cfg *catalog.Config) (shownInstance, error) {
 	backups, err := i.Backups(ctx)
-	return shownInstance{Name: i.Name(), DSS: cfg.EnableDSS || cfg.VGName != "", Backups: backups}, err
+	return shownInstance{Name: i.Name(), DSS: cfg.SharedStorage(), Backups: backups}, err
 }
 
 func (s *session) showBackups(r *request, instances []shownInstance) error {

@@ -67,16 +67,19 @@ func (s *session) validateAll(ctx context.Context, r *request) error {
 	return nil
 }
 
-// configured tells whether an instance has a configuration with anything in
-// it, and warns if not; unknown keys do not matter here.
+// configured tells whether an instance has a configuration that it can be
+// validated with, and warns if not; unknown keys do not matter here.
 func (s *session) configured(inst *catalog.Instance) bool {
 	ignore := func(catalog.UnknownOption) error { return nil }
-	n, err := catalog.ReadConfig(s.env.FS, inst.ConfigPath(), catalog.NewConfig(), ignore)
+	cfg := catalog.NewConfig()
+	n, err := catalog.ReadConfig(s.env.FS, inst.ConfigPath(), cfg, ignore)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		s.badConfig("Configuration", inst, err)
 	case n == 0:
 		s.console.warn("Configuration file \"%s\" is empty", inst.ConfigPath())
+	case cfg.SharedStorage():
+		s.console.warn("%s", validate.ErrSharedStorage)
 	default:
 		return true
 	}

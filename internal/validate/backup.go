@@ -144,7 +144,10 @@ func (c *check) skip() (bool, error) {
 		c.Sink.Emit(Skipped{ID: b.ID, Status: b.Status, FullMerging: true})
 		return true, nil
 	case b.StorageType == catalog.StorageDSS && checkable(b.Status):
-		// Its files are on shared storage, which this build lacks.
+		// Only where the instance is another one does that make it bad.
+		if shared, err := c.Instance.SharedStorage(); shared || err != nil {
+			return true, errors.Join(err, ErrSharedStorage)
+		}
 		return true, c.settle(catalog.StatusCorrupt, OtherStorage{ID: b.ID, Instance: c.Instance.Name()})
 	case checkable(b.Status):
 		return false, nil
@@ -152,6 +155,9 @@ func (c *check) skip() (bool, error) {
 	c.Sink.Emit(Skipped{ID: b.ID, Status: b.Status})
 	return true, nil
 }
+
+// ErrSharedStorage is the error where shared storage is needed.
+var ErrSharedStorage = usererr.New("fail to init dss device: shared storage is not built into this binary")
 
 // checkable tells whether a backup in this state is looked at.
 func checkable(s catalog.Status) bool {
