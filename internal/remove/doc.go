@@ -131,15 +131,16 @@ func mergeMembers(all catalog.List, full *catalog.Backup) (members catalog.List,
 	return nil, nil
 }
 
-// withAllOn returns a backup and all that is based on it. A merged FULL that
-// has not got its ID yet is the parent of those that name the destination.
+// withAllOn returns a backup and all that is based on it. On a merged FULL, which
+// has not got the destination's ID yet, are also the destination, be it that
+// increments between them are gone, and those that name it as their parent.
 func withAllOn(all catalog.List, b *catalog.Backup) catalog.List {
 	list := append(catalog.List{b}, all.Descendants(b)...)
-	if b.Mode != catalog.ModeFull || b.Status != catalog.StatusMerged || all.ByID(b.MergeDestID) != nil {
+	if b.Mode != catalog.ModeFull || b.Status != catalog.StatusMerged {
 		return list
 	}
 	for _, x := range all {
-		if x.Mode != catalog.ModeFull && x.ParentID == b.MergeDestID {
+		if x.Mode != catalog.ModeFull && (x.ID == b.MergeDestID || x.ParentID == b.MergeDestID) {
 			list = append(append(list, x), all.Descendants(x)...)
 		}
 	}

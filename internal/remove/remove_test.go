@@ -310,6 +310,13 @@ func TestDelete(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, nil, id(idF, false), "ChainFound{F false}, Selected{c false}, Selected{b false}, Selected{F false}, SizeKnown{F 30}, delete F, delete b, delete c"},
+		{"a merge with a gap", func(i *catalog.Instance, l catalog.List) {
+			err := errors.Join(i.UpdateControl(l.ByID(idF), func(b *catalog.Backup) { b.Status, b.MergeDestID = catalog.StatusMerged, idB }),
+				os.RemoveAll(l.ByID(idA).Dir))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, nil, id(idF, false), "ChainFound{F false}, Selected{c false}, Selected{b false}, Selected{F false}, SizeKnown{F 30}, delete F, delete b, delete c"},
 		{"finished meanwhile", set(idC, catalog.StatusRunning), func(i *catalog.Instance, e event.Event) {
 			if _, ok := e.(StatusMatched); ok {
 				l, err := i.WithSink(event.Discard).Backups(ctx)
