@@ -47,7 +47,7 @@ func (s *session) restoreOptions(r *request) (restore.Options, error) {
 		Instance: r.instance, BackupID: r.ID, PGData: cfg.PGData, SystemID: cfg.SystemIdentifier,
 		Incremental: r.Incremental, IncludeDatabases: r.IncludeDatabases, ExcludeDatabases: r.ExcludeDatabases,
 		Target: r.Recovery, Threads: r.threads(),
-		Tablespaces: r.TablespaceMap, Externals: r.ExternalMap, SkipExternal: r.SkipExternalDirs,
+		Tablespaces: places(r.TablespaceMap, cfg), Externals: places(r.ExternalMap, cfg), SkipExternal: r.SkipExternalDirs,
 		Force: r.Force, NoValidate: r.NoValidate, SkipBlockValidation: r.SkipBlockValidation,
 		NoSync: r.NoSync, RestoreCommand: cfg.RestoreCommand, Program: program,
 	}, nil

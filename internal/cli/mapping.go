@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 
 	"gsprobackup/internal/catalog"
@@ -63,9 +64,21 @@ func parseMapping(kind, value string) (mapping, error) {
 	case m.New[0] != '/':
 		return mapping{}, usererr.New("new directory is not an absolute path in %s mapping: %s\n", kind, m.New)
 	}
-	// Mappings are compared with paths of the catalog, which are clean.
-	m.Old, m.New = path.Clean(m.Old), path.Clean(physicalPath(m.New))
+	m.Old = path.Clean(m.Old) // as the paths of the catalog it is compared with
 	return m, nil
+}
+
+// places are mappings whose new directories are clean; they are on the host of
+// the data directory.
+func places(list []mapping, cfg *catalog.Config) []mapping {
+	list = slices.Clone(list)
+	for i, m := range list {
+		if !remoteWanted(cfg) {
+			m.New = physicalPath(m.New)
+		}
+		list[i].New = path.Clean(m.New)
+	}
+	return list
 }
 
 // maySpareExternals tells whether -T may stand without --external-mapping: in

@@ -114,6 +114,28 @@ func TestExternalsBehindALink(t *testing.T) {
 	}
 }
 
+// The new places of mappings are looked for on the host that they are on.
+func TestPlaces(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err == nil {
+		err = errors.Join(os.MkdirAll(dir+"/deep/dir", 0o700), os.Symlink(dir+"/deep/dir", dir+"/link"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := parseMapping("tablespace", "/old/=/"+dir+"/link/..//new/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{"": "/deep/new", "far": "/new"} {
+		cfg := catalog.NewConfig()
+		cfg.RemoteHost = host
+		if got := places([]mapping{m}, cfg)[0]; got.Old != "/old" || got.New != dir+want {
+			t.Errorf("host %q: %v", host, got)
+		}
+	}
+}
+
 // A catalog is made where the system finds that path.
 func TestCatalogBehindALink(t *testing.T) {
 	w := newWorld(t)
