@@ -70,7 +70,7 @@ func TestCrashWhileDeleting(t *testing.T) {
 		if list[0].Unreadable {
 			return errors.New("cannot read")
 		}
-		return i.DeleteBackup(ctx, list[0])
+		return i.DeleteBackup(ctx, i.NewLocker(), list[0])
 	}, func(s crashfs.Step, f *crashfs.FS) {
 		list, err := openInstance(f).Backups(ctx)
 		if err != nil {

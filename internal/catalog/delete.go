@@ -27,10 +27,11 @@ type FileDeleting struct {
 	Done, Total int
 }
 
-// DeleteBackup removes a locked backup in the C tool's order: the control file
-// says DELETING while the rest goes, and is last but the directory
-// (spec/formats.md §1.6). What an interrupted run leaves can be deleted again.
-func (i *Instance) DeleteBackup(ctx context.Context, b *Backup) error {
+// DeleteBackup removes a backup that locker has locked in the C tool's order:
+// the control file says DELETING while the rest goes, and is last but the
+// directory (spec/formats.md §1.6). What an interrupted run leaves can be
+// deleted again.
+func (i *Instance) DeleteBackup(ctx context.Context, locker *lock.Locker, b *Backup) error {
 	i.sink.Emit(Deleting{Backup: *b})
 	err := i.MarkDeleting(b)
 	if errors.Is(err, syscall.ENOSPC) {
@@ -39,7 +40,7 @@ func (i *Instance) DeleteBackup(ctx context.Context, b *Backup) error {
 	if err != nil {
 		return err
 	}
-	err = i.removeFiles(ctx, b.Dir)
+	err = i.removeFiles(ctx, locker, b.Dir)
 	switch {
 	case err == nil:
 		err = i.fs.SyncDir(i.dir)
@@ -101,7 +102,7 @@ func (i *Instance) disown(b *Backup) error {
 
 // removeFiles removes a tree in descending order of the paths, which is leaf
 // first. What somebody adds meanwhile goes at the end.
-func (i *Instance) removeFiles(ctx context.Context, dir string) error {
+func (i *Instance) removeFiles(ctx context.Context, locker *lock.Locker, dir string) error {
 	names, err := listTree(ctx, i.fs, dir, nil)
 	if err != nil {
 		return err
@@ -112,6 +113,11 @@ func (i *Instance) removeFiles(ctx context.Context, dir string) error {
 			return context.Cause(ctx)
 		}
 		i.sink.Emit(FileDeleting{Path: name, Done: n + 1, Total: len(names)})
+		if name == filepath.Join(dir, lock.FileName) {
+			if err := locker.Leave(dir); err != nil {
+				return err
+			}
+		}
 		err := i.fs.Remove(name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
 			return err

@@ -284,7 +284,7 @@ func (c *Catalog) RemoveInstance(ctx context.Context, i *Instance) (err error) {
 		defer func() { err = errors.Join(err, k.Release()) }()
 	}
 	for _, b := range list {
-		if err := i.DeleteBackup(ctx, b); err != nil {
+		if err := i.DeleteBackup(ctx, locker, b); err != nil {
 			return err
 		}
 	}

@@ -81,5 +81,5 @@ func (i *Instance) finishDeletion(ctx context.Context, locker *lock.Locker, b *B
 	case err != nil:
 		return false, err
 	}
-	return false, errors.Join(i.DeleteBackup(ctx, b), k.Release())
+	return false, errors.Join(i.DeleteBackup(ctx, locker, b), k.Release())
 }

@@ -24,7 +24,7 @@ func (m *merge) complete(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := m.deps.Instance.DeleteBackup(ctx, b); err != nil {
+		if err := m.deps.Instance.DeleteBackup(ctx, m.locker, b); err != nil {
 			return err
 		}
 	}

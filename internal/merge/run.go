@@ -82,6 +82,7 @@ type merge struct {
 	list       catalog.List
 	full, dest *catalog.Backup
 	chain      catalog.List // FULL first
+	locker     *lock.Locker
 	retry      bool
 	inPlace    bool
 	result     catalog.ID // what the merged backup will have
@@ -127,7 +128,7 @@ func (m *merge) run(ctx context.Context, chain catalog.List) (err error) {
 // what they were when the list was read.
 func (m *merge) lock(ctx context.Context) (unlock func() error, err error) {
 	var locks []*lock.Lock
-	locker := m.deps.Instance.NewLocker()
+	m.locker = m.deps.Instance.NewLocker()
 	unlock = func() (err error) {
 		// The FULL's directory was renamed with the lock file in it.
 		if name := filepath.Join(m.deps.Instance.Dir(), m.result.String(), lock.FileName); m.full.Dir == filepath.Dir(name) && len(locks) > 0 {
@@ -139,7 +140,7 @@ func (m *merge) lock(ctx context.Context) (unlock func() error, err error) {
 		return err
 	}
 	for _, b := range m.chain {
-		k, err := catalog.LockBackup(ctx, locker, b, lock.Intent{Destructive: true})
+		k, err := catalog.LockBackup(ctx, m.locker, b, lock.Intent{Destructive: true})
 		if err != nil {
 			return unlock, err
 		}

@@ -55,7 +55,8 @@ func Backup(ctx context.Context, deps Deps, opts Options) (err error) {
 	}
 	oldestFirst := slices.Clone(chosen)
 	slices.Reverse(oldestFirst)
-	unlock, err := lockAll(ctx, deps.Instance, oldestFirst)
+	locker := deps.Instance.NewLocker()
+	unlock, err := lockAll(ctx, locker, oldestFirst)
 	defer func() { err = errors.Join(err, unlock()) }()
 	if err != nil {
 		return err
@@ -71,7 +72,7 @@ func Backup(ctx context.Context, deps Deps, opts Options) (err error) {
 		return err
 	}
 	for _, b := range order {
-		if err := deps.Instance.DeleteBackup(ctx, b); err != nil {
+		if err := deps.Instance.DeleteBackup(ctx, locker, b); err != nil {
 			return err
 		}
 	}
@@ -117,7 +118,7 @@ func mark(i *catalog.Instance, newestFirst catalog.List) error {
 }
 
 // lockAll locks backups; unlock is never nil.
-func lockAll(ctx context.Context, i *catalog.Instance, list catalog.List) (unlock func() error, err error) {
+func lockAll(ctx context.Context, locker *lock.Locker, list catalog.List) (unlock func() error, err error) {
 	var locks []*lock.Lock
 	unlock = func() (err error) {
 		for _, k := range locks {
@@ -125,7 +126,6 @@ func lockAll(ctx context.Context, i *catalog.Instance, list catalog.List) (unloc
 		}
 		return err
 	}
-	locker := i.NewLocker()
 	for _, b := range list {
 		k, err := catalog.LockBackup(ctx, locker, b, intent)
 		if err != nil {

@@ -58,7 +58,7 @@ func Status(ctx context.Context, deps Deps, opts StatusOptions) error {
 		if err = checkStill(ctx, inst, b, opts.Status, chosen); err == nil {
 			// The size is told at the end, from what was known before.
 			gone := *b
-			err = inst.DeleteBackup(ctx, &gone)
+			err = inst.DeleteBackup(ctx, locker, &gone)
 		}
 		if err := errors.Join(err, k.Release()); err != nil {
 			return err

@@ -92,7 +92,7 @@ func (r *run) purgeOne(ctx context.Context, locker *lock.Locker, b *catalog.Back
 	if !ok || err != nil {
 		return false, err
 	}
-	return true, r.deps.Instance.DeleteBackup(ctx, b)
+	return true, r.deps.Instance.DeleteBackup(ctx, locker, b)
 }
 
 // stillExpired looks at the catalog again, under the lock of b.

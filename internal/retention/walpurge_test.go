@@ -31,7 +31,7 @@ func buildArchive(f fsx.FS, root string) error {
 	}
 	for _, b := range list {
 		if b.ID < idF2 {
-			err = inst.DeleteBackup(ctx, b)
+			err = inst.DeleteBackup(ctx, inst.NewLocker(), b)
 		} else {
 			err = inst.UpdateControl(b, func(b *catalog.Backup) {
 				b.Timeline, b.StartLSN, b.Stream = 1, wal.SegmentStart(12, testSeg)+40, true

@@ -165,6 +165,22 @@ func (l *Locker) alone(dir, backup string, h *heldFile) (err error) {
 	return err
 }
 
+// Leave removes and closes the lock file in a directory that is being deleted,
+// if it is ours; what else guards the directory stays until Release. On NFS the
+// name of an open file cannot be removed: it becomes .nfsXXXX, which is busy.
+func (l *Locker) Leave(dir string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	path := filepath.Join(dir, FileName)
+	h := l.held[path]
+	if h == nil {
+		return nil
+	}
+	f := h.file
+	h.file = nil
+	return l.drop(path, f)
+}
+
 // Release gives the lock back and removes the file. A second call does
 // nothing. A directory that is gone, with or without the file, is no error.
 func (k *Lock) Release() (err error) {
