@@ -41,11 +41,11 @@ func (r *run) finishMerges(ctx context.Context) error {
 }
 
 // nextUnfinished is the FULL backup of a merge to be finished, nil if there is
-// no more.
+// no more. Unless backups are to be deleted, the policy wants all of them.
 func (r *run) nextUnfinished(tried map[catalog.ID]bool) *catalog.Backup {
 	wanted := map[*catalog.Backup]bool{}
 	for _, x := range Decide(r.list, r.opts.Policy, r.deps.Now()).Decisions {
-		wanted[x.Backup] = !x.Expired
+		wanted[x.Backup] = !x.Expired || !r.opts.Policy.Delete
 	}
 	for _, full := range newChains(r.list).unfinished(wanted) {
 		if !tried[full.ID] {
@@ -80,7 +80,8 @@ func (c chains) finishable(path catalog.List, wanted map[*catalog.Backup]bool) b
 		return b.Status != catalog.StatusMerging && !b.Status.Usable() || c.doubled(b)
 	}
 	beside := func(b *catalog.Backup) bool {
-		return wanted[b] && !slices.Contains(path, b) && c.needs(b, full) && !c.needs(b, dest)
+		lost := b.Status == catalog.StatusError || b.Status == catalog.StatusDeleting
+		return wanted[b] && !lost && !slices.Contains(path, b) && c.needs(b, full) && !c.needs(b, dest)
 	}
 	return !slices.ContainsFunc(path, bad) && !slices.ContainsFunc(c.list, beside)
 }
