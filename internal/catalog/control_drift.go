@@ -42,7 +42,7 @@ func (r *controlReader) undrift() {
 	id := decodeID(name)
 	by := int64(id - r.b.ID)
 	// A merge gives the directory its name before the file.
-	if by == 0 || by%hour != 0 || by > maxDrift || by < -maxDrift || id.String() != name || r.b.MergeDestID != 0 {
+	if by == 0 || by%hour != 0 || by > maxDrift || by < -maxDrift || id.String() != name || r.b.MergeDestID == id {
 		return
 	}
 	r.b.ID = id

@@ -198,6 +198,12 @@ func TestDriftedTimes(t *testing.T) {
 	if want := []event.Event{TimesDrifted{Path: path, Hours: 2}}; !reflect.DeepEqual(got.events, want) {
 		t.Errorf("got %v", got.events)
 	}
+	// The FULL of a merge that was cut off may have drifted, too.
+	drifted.MergeDestID = id + 86400
+	back, err = ParseControl([]byte(controlText(t, &drifted, summer)), path, event.Discard)
+	if err != nil || back.ID != id {
+		t.Errorf("%v: with a merge %s", err, back.ID)
+	}
 	// Any other difference is none of the C tool's, and a merge names the
 	// directory before it writes the file.
 	for _, other := range []struct{ id, dest ID }{{id - 3601, 0}, {id - 2*3600, id}, {id - 3600*24, 0}, {id, 0}} {

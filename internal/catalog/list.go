@@ -24,8 +24,9 @@ type ControlUnreadable struct {
 }
 
 // IDMismatch is emitted when a control file's start-time is not what the
-// directory is called; the control file wins. C tool: WARNING `backup ID
-// in control file "%s" doesn't match name of the backup folder "%s"`.
+// directory is called; the control file wins, unless it is off by hours
+// (TimesDrifted). C tool: WARNING `backup ID in control file "%s" doesn't match
+// name of the backup folder "%s"`.
 type IDMismatch struct {
 	ID   ID
 	Path string // of the control file
