@@ -44,9 +44,10 @@ type stage struct {
 // Limits of what is made durable at a time. Without room for all new files the
 // old ones must go soon.
 const (
-	maxBatch      = 256 // files
-	maxBatchBytes = 64 << 20
-	maxBatchTight = 4 << 20
+	maxBatch       = 256 // files
+	maxBatchBytes  = 64 << 20
+	maxBatchTight  = 4 << 20
+	maxBatchArrays = 32 << 20 // a file of 1 GiB has 3 MiB of headers
 )
 
 func newStage(w *work) *stage {
@@ -92,29 +93,45 @@ func (s *stage) begin() (err error) {
 
 // collect notes staged files until there are no more.
 func (s *stage) collect(ctx context.Context, results <-chan staged) error {
-	limit := int64(maxBatchBytes)
+	b := batch{limit: maxBatchBytes}
 	if !s.deferred {
-		limit = maxBatchTight
+		b.limit = maxBatchTight
 	}
-	var batch []staged
-	bytes := int64(0)
 	for r := range results {
-		batch = append(batch, r)
-		if r.temp {
-			bytes += r.entry.Size
-		}
-		if len(batch) == maxBatch || bytes >= limit {
-			if err := s.note(ctx, batch); err != nil {
+		if b.add(r); b.full() {
+			if err := s.note(ctx, b.files); err != nil {
 				return err
 			}
-			batch, bytes = batch[:0], 0
+			b.clear()
 		}
 	}
-	if len(batch) == 0 {
+	if len(b.files) == 0 {
 		return nil
 	}
-	return s.note(ctx, batch)
+	return s.note(ctx, b.files)
 }
+
+// batch is what is made durable at a time.
+type batch struct {
+	files  []staged
+	limit  int64
+	stored int64 // bytes of new files
+	arrays int   // bytes of page headers in memory
+}
+
+func (b *batch) add(s staged) {
+	b.files = append(b.files, s)
+	if s.temp {
+		b.stored += s.entry.Size
+	}
+	b.arrays += len(s.raw) + len(s.headers)*blockfile.HeaderSize
+}
+
+func (b *batch) full() bool {
+	return len(b.files) == maxBatch || b.stored >= b.limit || b.arrays >= maxBatchArrays
+}
+
+func (b *batch) clear() { b.files, b.stored, b.arrays = b.files[:0], 0, 0 }
 
 // note makes a batch durable.
 func (s *stage) note(ctx context.Context, batch []staged) error {
