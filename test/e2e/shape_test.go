@@ -86,24 +86,33 @@ func (w *shaper) many(ctx context.Context, n int) {
 	}
 }
 
-// during does steps until stop is closed, and says how it went.
+// during does steps until stop is closed, and says how it went. It makes no
+// tablespaces: replay makes them again at their places on the source, and then
+// two servers write there.
 func (w *shaper) during(ctx context.Context, stop <-chan struct{}) <-chan error {
 	done := make(chan error, 1)
+	fixed := w.fixedSpaces
+	w.fixedSpaces = true
 	go func() {
-		for {
-			select {
-			case <-stop:
-				done <- nil
-				return
-			default:
-			}
-			if err := w.step(ctx); err != nil {
-				done <- err
-				return
-			}
-		}
+		err := w.until(ctx, stop)
+		w.fixedSpaces = fixed
+		done <- err
 	}()
 	return done
+}
+
+// until does steps until stop is closed.
+func (w *shaper) until(ctx context.Context, stop <-chan struct{}) error {
+	for {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		if err := w.step(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // shapeOp is one kind of step. It returns the statement, whether it may not
