@@ -130,7 +130,9 @@ func newWorld(t *testing.T) *world {
 // backup prepares a backup. It runs as we do, for so does the stand-in, whose
 // files it reads.
 func (w *world) backup(more ...string) *exec.Cmd {
-	return exec.Command(toolPath, w.backupArgs(more...)...)
+	cmd := exec.Command(toolPath, w.backupArgs(more...)...)
+	cmd.Env = pgserver.CleanEnv()
+	return cmd
 }
 
 func (w *world) backupArgs(more ...string) []string {
@@ -147,9 +149,6 @@ func (w *world) command(args ...string) *exec.Cmd {
 // catalog.
 func (w *world) shell(line string) *exec.Cmd {
 	cmd := account.AsUser(exec.Command("/bin/sh", "-c", line))
-	if cmd.Env == nil {
-		cmd.Env = os.Environ()
-	}
 	cmd.Env = append(cmd.Env, "tool="+toolPath, "B="+w.catalog, "dir="+w.dir, "TZ=UTC")
 	return cmd
 }

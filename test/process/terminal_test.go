@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+
+	"gsprobackup/test/pgserver"
 )
 
 // emulator is a terminal of a fixed width without end: rows of bytes, a
@@ -71,7 +73,7 @@ func (e *emulator) put(c byte) {
 func onTerminal(t *testing.T, width int, roleName string, args []string, seen func(e *emulator, keys io.Writer)) (*emulator, *exec.Cmd) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), role+"="+roleName, "TZ=UTC")
+	cmd.Env = append(pgserver.CleanEnv(), role+"="+roleName)
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: uint16(width)})
 	if err != nil {
 		t.Fatal(err)
