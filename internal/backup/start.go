@@ -41,11 +41,10 @@ func (r *run) startServer(ctx context.Context) error {
 // so the start position moves back to the oldest they need (spec/server.md
 // §2.1 #9).
 func (r *run) slots(ctx context.Context) error {
-	og, ok := r.flavor.(server.OpenGauss)
-	if !r.opts.BackupReplSlots || !ok {
+	if !r.opts.BackupReplSlots {
 		return nil
 	}
-	slots, err := og.LogicalSlots(ctx)
+	slots, err := r.flavor.LogicalSlots(ctx)
 	if err != nil {
 		return err
 	}

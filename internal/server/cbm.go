@@ -10,8 +10,8 @@ import (
 	"gsprobackup/internal/wal"
 )
 
-// OpenGauss is what only an openGauss server offers: changed block maps,
-// logical slots and the role in a DSS cluster. A Flavor of that family
+// OpenGauss is what only an openGauss server offers: changed block maps and
+// the role in a DSS cluster. A Flavor of that family
 // implements it:
 //
 //	g, ok := conn.Flavor().(server.OpenGauss)
@@ -20,9 +20,6 @@ type OpenGauss interface {
 	// never ran; its text has to be given back to CBMChangedBlocks, whose
 	// rows come in no order and are streamed.
 	ptrack.CBM
-	// LogicalSlots lists the logical replication slots of subscriptions
-	// (--backup-pg-replslot).
-	LogicalSlots(ctx context.Context) ([]LogicalSlot, error)
 	// IdleSlots are the names of replication slots that nobody uses. They keep
 	// WAL, and with it changed block maps, from going and from growing.
 	IdleSlots(ctx context.Context) ([]string, error)
@@ -39,20 +36,11 @@ type OpenGauss interface {
 
 var _ OpenGauss = (*openGauss)(nil)
 
-// LogicalSlot is a logical slot and the oldest WAL it needs.
-type LogicalSlot struct {
-	Name       string
-	RestartLSN wal.LSN // 0 when the slot reserves nothing
-}
-
 const (
 	sqlCBMTracked = "SELECT pg_cbm_tracked_location()"
 	// C asks for the first three columns only and so misses truncations.
 	sqlCBMChanged = "SELECT path,changed_block_number,changed_block_list,rel_dropped,rel_created,rel_truncated,truncate_blocknum" +
 		" FROM pg_cbm_get_changed_block($1, $2)"
-	// The missing blank before WHERE is C's.
-	sqlLogicalSlots = "SELECT slot_name, restart_lsn FROM pg_catalog.pg_get_replication_slots()" +
-		"WHERE slot_type = 'logical' AND plugin = 'pgoutput'"
 	sqlIdleSlots = "SELECT slot_name FROM pg_catalog.pg_get_replication_slots() WHERE NOT active ORDER BY 1"
 	sqlLocalRole = "select local_role from pg_stat_get_stream_replications();"
 )
@@ -108,27 +96,6 @@ func cbmRow(row [][]byte, f func(ptrack.CBMRow) error) error {
 		r.TruncateBlock = uint32(length)
 	}
 	return f(r)
-}
-
-func (g *openGauss) LogicalSlots(ctx context.Context) ([]LogicalSlot, error) {
-	rows, err := g.c.Query(ctx, sqlLogicalSlots)
-	if err != nil {
-		return nil, err
-	}
-	var slots []LogicalSlot
-	for _, r := range rows {
-		if len(r) != 2 {
-			return nil, fmt.Errorf("read replication slots: %d columns, want 2", len(r))
-		}
-		s := LogicalSlot{Name: string(r[0])}
-		if len(r[1]) > 0 {
-			if s.RestartLSN, err = wal.ParseLSN(string(r[1])); err != nil {
-				return nil, fmt.Errorf("read replication slot %q: %w", s.Name, err)
-			}
-		}
-		slots = append(slots, s)
-	}
-	return slots, nil
 }
 
 func (g *openGauss) IdleSlots(ctx context.Context) ([]string, error) {

@@ -42,6 +42,9 @@ type Flavor interface {
 	// Databases are all but template0 and template1, for database_map.
 	Databases(ctx context.Context) ([]Database, error)
 	CheckpointTimeout(ctx context.Context) (time.Duration, error)
+	// LogicalSlots lists the logical replication slots of subscriptions
+	// (--backup-pg-replslot).
+	LogicalSlots(ctx context.Context) ([]LogicalSlot, error)
 
 	// StartBackup enters backup mode. After an error the server is not in
 	// backup mode on our behalf, unless ctx ended or the connection was lost:

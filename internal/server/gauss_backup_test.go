@@ -279,7 +279,7 @@ func TestGaussCBM(t *testing.T) {
 	if err := g.CBMChangedBlocks(t.Context(), 0x4A000028, text, func(ptrack.CBMRow) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("callback's error: %v", err)
 	}
-	slots, err := g.LogicalSlots(t.Context())
+	slots, err := c.Flavor().LogicalSlots(t.Context())
 	if err != nil || !slices.Equal(slots, []LogicalSlot{{"s1", 0x100}, {"s2", 0}}) {
 		t.Errorf("slots %v, %v", slots, err)
 	}

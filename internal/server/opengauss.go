@@ -80,6 +80,10 @@ func (g *openGauss) CheckpointTimeout(ctx context.Context) (time.Duration, error
 	return checkpointTimeout(ctx, g.c)
 }
 
+func (g *openGauss) LogicalSlots(ctx context.Context) ([]LogicalSlot, error) {
+	return logicalSlots(ctx, g.c)
+}
+
 func (g *openGauss) StartBackup(ctx context.Context, o StartOptions) (wal.LSN, error) {
 	if g.state != noBackup {
 		return 0, errors.New("start backup: a backup runs already in this session")

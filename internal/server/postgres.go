@@ -172,6 +172,10 @@ func (p *postgres) CheckpointTimeout(ctx context.Context) (time.Duration, error)
 	return checkpointTimeout(ctx, p.c)
 }
 
+func (p *postgres) LogicalSlots(ctx context.Context) ([]LogicalSlot, error) {
+	return logicalSlots(ctx, p.c)
+}
+
 func (p *postgres) StartBackup(ctx context.Context, o StartOptions) (wal.LSN, error) {
 	if p.state != noBackup {
 		return 0, errors.New("start backup: a backup runs already in this session")
