@@ -161,6 +161,11 @@ func TestGetDamagedBehindTheEnd(t *testing.T) {
 	if _, err := w.get(segB, until(segA, 100)); !errors.Is(err, archive.ErrNotArchived) {
 		t.Errorf("behind the end: %v", err)
 	}
+	later := "00000002" + segB[8:] // restored, and gone on since with the same restore_command
+	w.put(later, nil)
+	if _, err := w.get(later, until(segA, 100)); err == nil || errors.Is(err, archive.ErrNotArchived) {
+		t.Errorf("on the next timeline: %v", err)
+	}
 	if n := len(w.events); n == 0 || !strings.Contains(fmt.Sprint(w.events[n-1]), "is damaged") {
 		t.Errorf("nobody was told: %v", w.events)
 	}

@@ -18,9 +18,12 @@ func TestMark(t *testing.T) {
 		if text != tt.want || err != nil {
 			t.Errorf("%s: %s, %v", tt.end, text, err)
 		}
-		own, next := text[:24], SegmentNameAt(7, tt.end-1+LSN(tt.segSize), tt.segSize)
+		own, next := text[:24], SegmentNameAt(1, tt.end-1+LSN(tt.segSize), tt.segSize)
 		if m.Passed(own) || !m.Passed(next) || m.Within(own) == 0 || m.Within(next) != 0 {
 			t.Errorf("%s: %+v", text, m)
+		}
+		if later := "00000002" + own[8:]; m.Within(later) != 0 || m.Passed("00000002"+next[8:]) {
+			t.Errorf("%s: %+v on a later timeline", text, m)
 		}
 	}
 	if (Mark{}).Passed("000000010000000000000004") || (Mark{}).Within("000000010000000000000004") != 0 {
