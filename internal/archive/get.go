@@ -92,7 +92,9 @@ func (g *getter) fetch(ctx context.Context, name, target string, incomplete bool
 		path := filepath.Join(g.Instance.WALDir(), form)
 		s, err := openStored(g.FS, path, filepath.Ext(form) == gzSuffix)
 		if errors.Is(err, fs.ErrNotExist) {
-			if _, lerr := g.FS.Lstat(path); lerr == nil { // not the end of the log
+			// A dead link is not the end of the log. A file that has
+			// come this moment may be: the server asks again.
+			if fi, lerr := g.FS.Lstat(path); lerr == nil && fi.Mode()&fs.ModeSymlink != 0 {
 				return usererr.Wrap(err, "Archived WAL file \"%s\" is a link that leads nowhere", path)
 			}
 			continue

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -204,6 +205,27 @@ func TestGetThroughADeadLink(t *testing.T) {
 	w.must(w.fs.Symlink("/nowhere/"+seg9, w.archived(seg9+".gz")))
 	_, err := w.get(seg9)
 	wantText(t, err, `Archived WAL file "`+w.archived(seg9+".gz")+`" is a link that leads nowhere`)
+}
+
+// late is an archive in which a file appears when it was just looked for.
+type late struct {
+	fsx.FS
+	come func()
+}
+
+func (l late) Lstat(name string) (fs.FileInfo, error) { l.come(); return l.FS.Lstat(name) }
+
+func TestGetWhatComesThisMoment(t *testing.T) {
+	w := newWorld(t)
+	under := w.fs
+	w.fs = late{under, func() {
+		w.must(write(under, w.archived(seg9), nil))
+	}}
+	target := filepath.Join(w.source, "RECOVERYXLOG")
+	err := archive.Get(t.Context(), archive.Deps{FS: w.fs}, archive.GetOptions{Instance: w.inst, Name: seg9, Target: target})
+	if !errors.Is(err, archive.ErrNotArchived) {
+		t.Errorf("the server is not told to ask again: %v", err)
+	}
 }
 
 func TestGetPrefetches(t *testing.T) {
