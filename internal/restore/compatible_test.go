@@ -148,6 +148,15 @@ func TestIncrementalRefusals(t *testing.T) {
 			events:  "RunningIncremental Began CheckingTablespaces CheckingExternals",
 			want:    impossible + `: "/home/omm/restored" would be restored into "/home/omm/restored"`,
 		},
+		{
+			name: "external directory in another one", mode: restore.IncrementalChecksum,
+			prepare: func(w *world) {
+				w.setControl("TOWA5I", "external-dirs", "'/home/omm/ext1:/home/omm/ext2'")
+				w.target.Externals["/home/omm/ext2"] = w.target.Externals["/home/omm/ext1"] + "/2"
+			},
+			events: "RunningIncremental Began CheckingTablespaces CheckingExternals",
+			want:   impossible + `: "/home/omm/ext2" would be restored into "/home/omm/ext1_r"`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

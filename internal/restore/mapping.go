@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -213,8 +212,10 @@ func (r *run) checkApart() error {
 				return usererr.New(text, spc.from, dir)
 			}
 		}
-		if j := slices.Index(r.extDirs, dir); j != i {
-			return usererr.New(text, from[i], dir)
+		for j, other := range r.extDirs {
+			if i != j && within(other, dir) {
+				return usererr.New(text, from[j], dir)
+			}
 		}
 	}
 	return nil
