@@ -23,7 +23,8 @@ type run struct {
 	opts Options
 
 	backup   *catalog.Backup
-	noted    string // the note in the control file, as far as we know
+	noted    string    // the note in the control file, as far as we know
+	pinned   time.Time // and the pin
 	lock     *lock.Lock
 	conn     *server.Conn
 	flavor   server.Flavor
@@ -183,16 +184,21 @@ func (r *run) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	}()
 }
 
-// saveControl writes backup.control. A note that set-backup has put there
-// meanwhile stays.
+// saveControl writes backup.control. A note or a pin that set-backup has put
+// there meanwhile stays.
 func (r *run) saveControl() error {
-	if now, err := catalog.ReadControl(r.deps.FS, r.backup.ControlPath(), event.Discard); err == nil && now.Note != r.noted {
-		r.backup.Note = now.Note
+	if now, err := catalog.ReadControl(r.deps.FS, r.backup.ControlPath(), event.Discard); err == nil {
+		if now.Note != r.noted {
+			r.backup.Note = now.Note
+		}
+		if !now.ExpireTime.Equal(r.pinned) {
+			r.backup.ExpireTime = now.ExpireTime
+		}
 	}
 	if err := r.opts.Instance.SaveControl(r.backup); err != nil {
 		return fmt.Errorf("write control file of backup %s: %w", r.backup.ID, err)
 	}
-	r.noted = r.backup.Note
+	r.noted, r.pinned = r.backup.Note, r.backup.ExpireTime
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 	"gsprobackup/internal/fsx"
 )
 
-// A note that is set while the backup runs stays.
+// A note or a pin that is set while the backup runs stays.
 func TestNotedMeanwhile(t *testing.T) {
 	c := catalog.Open(fsx.OS(), t.TempDir(), catalog.Options{})
 	must := func(err error) {
@@ -26,7 +26,8 @@ func TestNotedMeanwhile(t *testing.T) {
 	b.Note = "of the command line"
 	must(r.saveControl())
 	other := *b
-	must(inst.UpdateControl(&other, func(b *catalog.Backup) { b.Note = "of set-backup" }))
+	until := time.Unix(1_900_000_000, 0)
+	must(inst.UpdateControl(&other, func(b *catalog.Backup) { b.Note, b.ExpireTime = "of set-backup", until }))
 	for range 2 {
 		must(r.saveControl())
 	}
@@ -34,5 +35,8 @@ func TestNotedMeanwhile(t *testing.T) {
 	must(err)
 	if list[0].Note != "of set-backup" || b.Note != list[0].Note {
 		t.Errorf("note %q, in memory %q", list[0].Note, b.Note)
+	}
+	if !list[0].ExpireTime.Equal(until) || !b.ExpireTime.Equal(until) {
+		t.Errorf("pinned until %v, in memory %v", list[0].ExpireTime, b.ExpireTime)
 	}
 }

@@ -200,7 +200,7 @@ func (r *run) pin() error {
 	if err := r.saveControl(); err != nil {
 		return err
 	}
-	r.emit(Pinned{ID: r.backup.ID, Until: until})
+	r.emit(Pinned{ID: r.backup.ID, Until: r.backup.ExpireTime})
 	return nil
 }
 
