@@ -53,7 +53,7 @@ func FromCBM(ctx context.Context, src CBM, q Query, tracked func(text string)) (
 	})
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, q.late(err, "changed block tracking (CBM)", at, q.End).
-			WithHint("enable_cbm_tracking may have been switched off: set it to on, reload, and take a FULL backup")
+			WithHint("if the server has much WAL to go through, raise --archive-timeout; but enable_cbm_tracking may have been switched off: set it to on, reload, and take a FULL backup")
 	}
 	if err != nil {
 		return nil, err

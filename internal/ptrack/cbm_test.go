@@ -90,7 +90,7 @@ func TestCBMGivesUp(t *testing.T) {
 		_, err := FromCBM(t.Context(), src, query(cbmRange), func(string) { t.Error("changes were asked for") })
 		var u *usererr.Error
 		if !errors.As(err, &u) || !strings.Contains(u.Text, "0/5000028") || !strings.Contains(u.Text, "0/7000028") ||
-			!strings.Contains(u.Hint, "enable_cbm_tracking") {
+			!strings.Contains(u.Hint, "enable_cbm_tracking") || !strings.Contains(u.Hint, "--archive-timeout") {
 			t.Errorf("error %v", err)
 		}
 		if waited := time.Since(began); waited != 300*time.Second {

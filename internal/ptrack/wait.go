@@ -29,7 +29,8 @@ type Range struct {
 
 // Wait limits how long a server that catches up with the end of a range may
 // stand still. It may take any time altogether: after hours without a backup
-// there is much WAL to read.
+// there is much WAL to read. CBM moves once in a round only, which reads all WAL
+// up to the last checkpoint.
 type Wait struct {
 	Timeout time.Duration
 	// Progress is told the server's position whenever it was not enough; nil
