@@ -238,6 +238,8 @@ func (r *run) checkNeed(tasks []pagecopy.Task) error {
 	need := int64(0)
 	for i := range tasks {
 		switch t := &tasks[i]; {
+		case t.Floor.Marked != nil:
+			need += int64(t.Floor.Marked.Count()) * pgdata.BlockSize
 		case t.Known || t.Floor.LSN != 0:
 		case t.Map != nil:
 			need += int64(t.Map.Count()) * pgdata.BlockSize

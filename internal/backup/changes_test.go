@@ -10,6 +10,7 @@ import (
 	"gsprobackup/internal/catalog/contentlist"
 	"gsprobackup/internal/crc32c"
 	"gsprobackup/internal/event"
+	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pagecopy"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/ptrack"
@@ -228,6 +229,33 @@ func TestNoteOfIncrement(t *testing.T) {
 		r.noteResult(&tt.it, tt.res)
 		if tt.it.Size != tt.want || tt.it.CRC != tt.res.CRC || tt.it.NBlocks != int(tt.res.Blocks) {
 			t.Errorf("%s: %+v", tt.name, tt.it.Entry)
+		}
+	}
+}
+
+// little is a disk with room for some pages.
+type little struct {
+	fsx.FS
+	pages int64
+}
+
+func (l little) Statfs(string) (fsx.Space, error) {
+	return fsx.Space{BlockSize: pgdata.BlockSize, BlocksAvail: l.pages}, nil
+}
+
+// What is known to have changed must fit, also of a relation that is read whole.
+func TestCheckNeed(t *testing.T) {
+	r := incrementRun(t, map[string]knownFile{"base/1/10": {data: true, blocks: 8}, "base/1/12": {data: true, blocks: 8}}, fewRows{
+		{Path: "base/1/10", Count: 1, Blocks: []byte("1")},
+		{Path: "base/1/12", Truncated: true, TruncateBlock: 5},
+	})
+	r.backup = &catalog.Backup{}
+	_, a := r.task("base/1/10", 8)
+	_, b := r.task("base/1/12", 8)
+	for pages, want := range map[int64]bool{3: false, 4: true} {
+		r.deps.FS = little{fsx.OS(), pages}
+		if err := r.checkNeed([]pagecopy.Task{a, b}); (err == nil) != want {
+			t.Errorf("room for %d pages: %v", pages, err)
 		}
 	}
 }
