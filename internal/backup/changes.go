@@ -78,6 +78,9 @@ func (r *run) findChanges(ctx context.Context, l *listing) error {
 			return usererr.Wrap(errors.Join(errTracking, err), "interrupted")
 		}
 		nameIdleSlots(ctx, og, err)
+		if err == nil {
+			err = r.settleCuts(ctx, l)
+		}
 	} else if src, ok := server.Summarizer(r.flavor); ok {
 		r.diff.changes, err = ptrack.FromSummaries(ctx, src, q, r.layout.RelationPath)
 		r.emit(PagemapEnd{Text: fmt.Sprintf("%08X/%08X", uint32(r.startLSN>>32), uint32(r.startLSN))})

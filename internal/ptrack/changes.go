@@ -122,6 +122,23 @@ func (c *Changes) Unsure(relation string) bool {
 	return r != nil && r.unsure
 }
 
+// Cut is the shortest length a relation is known to have been cut to, in
+// blocks; that of one which was not cut is beyond any.
+func (c *Changes) Cut(relation string) uint64 {
+	if r := c.rels[relation]; r != nil {
+		return r.cut
+	}
+	return notCut
+}
+
+// Settle says that no cut of a relation went below a length. What is behind it
+// counts as changed.
+func (c *Changes) Settle(relation string, length uint32) {
+	r := c.relation(relation)
+	r.cutTo(length)
+	r.unsure = false
+}
+
 // copyTo marks the changed ones of n blocks from first on.
 func (r *relation) copyTo(m *PageMap, first, n uint32) {
 	if n == 0 || len(r.chunks) == 0 {
