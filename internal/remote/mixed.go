@@ -23,13 +23,8 @@ func isSegmentStorage(path string) bool {
 // only the page at the end of an extent tells which it is.
 func mixedInfo(f fsx.File, path string) (CompressedInfo, error) {
 	info := CompressedInfo{Layout: pgdata.MixedOf7}
-	_, slice, later := strings.Cut(filepath.Base(path), ".")
-	first := pgdata.FirstSegmentExtent
-	if later && slice != "0" {
-		first %= pgdata.SegmentExtentPages
-	}
 	page := make([]byte, pgdata.BlockSize)
-	for at := first; ; at += pgdata.SegmentExtentPages {
+	for at := firstExtent(path); ; at += pgdata.SegmentExtentPages {
 		_, err := f.ReadAt(page, (at+pgdata.SegmentExtentPages-1)*pgdata.BlockSize)
 		if errors.Is(err, io.EOF) {
 			return info, nil
@@ -42,4 +37,25 @@ func mixedInfo(f fsx.File, path string) (CompressedInfo, error) {
 			return info, nil
 		}
 	}
+}
+
+// firstExtent is the page of a file at which its first extent begins.
+func firstExtent(path string) int64 {
+	if _, slice, later := strings.Cut(filepath.Base(path), "."); later && slice != "0" {
+		return pgdata.FirstSegmentExtent % pgdata.SegmentExtentPages
+	}
+	return pgdata.FirstSegmentExtent
+}
+
+// inCompressedExtent tells whether what is at off is a piece of a compressed
+// extent. Its blocks begin with the header of the page they were made of.
+func inCompressedExtent(f fsx.File, path string, off int64) bool {
+	page, first := off/pgdata.BlockSize, firstExtent(path)
+	if !isSegmentStorage(path) || page < first {
+		return false
+	}
+	last := page + pgdata.SegmentExtentPages - 1 - (page-first)%pgdata.SegmentExtentPages
+	header := make([]byte, pgdata.BlockSize)
+	_, err := f.ReadAt(header, last*pgdata.BlockSize)
+	return err == nil && pgdata.IsExtentHeader(header)
 }

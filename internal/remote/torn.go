@@ -101,11 +101,14 @@ func (m *mender) torn(off int64, unit []byte) bool {
 	block := m.req.FirstBlock + uint32(off/pgdata.BlockSize)
 	switch pgdata.CheckPage(unit, block, pgdata.PageRules{Family: pgdata.OpenGauss, Checksums: true}).Status {
 	case pgdata.PageChecksumMismatch:
-		return true
 	case pgdata.PageHeaderInvalid: // half of a page that was zero, or no page
-		return pgdata.IsZero(unit[:pgdata.BlockSize/2])
+		if !pgdata.IsZero(unit[:pgdata.BlockSize/2]) {
+			return false
+		}
+	default:
+		return false
 	}
-	return false
+	return !inCompressedExtent(m.file, m.req.Path, off)
 }
 
 // endsWithSum tells whether a CRC-32C stands somewhere behind what it sums up.

@@ -108,6 +108,37 @@ func TestCopyGivesUpMending(t *testing.T) {
 	}
 }
 
+// Compressed extents, whose blocks have headers of pages, do not use up the
+// reads that a torn page takes.
+func TestCopyMendsBesideCompressedExtents(t *testing.T) {
+	const first, extent, slice = 61, 128, 131072
+	content := make([]byte, (first+2*extent)*pageSize)
+	zero := make([]byte, pageSize)
+	if _, err := pgdata.Extents128.Build(content[first*pageSize:(first+extent)*pageSize], 1024, 1, 0, [][]byte{zero, zero}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range extent - 1 { // chunks, as pages they are damaged
+		copy(content[(first+i)*pageSize:], undoPage(7, 1))
+	}
+	torn := int64(first+extent+5) * pageSize
+	copy(content[torn:], undoPage(slice+uint32(torn/pageSize), 3))
+	path := filepath.Join(t.TempDir(), "5.1")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	r, err := testHost(halves(torn, undoPage(slice+uint32(torn/pageSize), 4), 3, &reads)).NewReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var got bytesSink
+	_, err = r.CopyFile(context.Background(), CopyRequest{Path: path, Units: PageUnits, FirstBlock: slice}, &got)
+	if err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%v; content as it is: %v; %d reads", err, bytes.Equal(got, content), reads)
+	}
+}
+
 // bytesSink keeps what comes.
 type bytesSink []byte
 
