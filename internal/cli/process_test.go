@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+
+	"gsprobackup/test/pgserver"
 )
 
 // The test binary plays the tool when this variable is set: some things are
@@ -21,6 +23,10 @@ const playTool = "GS_PROBACKUP_TEST_PLAY"
 func TestMain(m *testing.M) {
 	switch os.Getenv(playTool) {
 	case "":
+		if err := pgserver.CleanProcess(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(m.Run())
 	case "cmdline": // run, then show what ps would see
 		code := Run(os.Args, OSStreams(), OSEnv())

@@ -43,6 +43,9 @@ func (s suite) Run() int {
 }
 
 func (s suite) run() (code int, err error) {
+	if err := pgserver.CleanProcess(); err != nil {
+		return 1, err
+	}
 	if account, err = pgserver.RunAs(); err != nil {
 		return 1, err
 	}

@@ -85,6 +85,21 @@ func CleanEnv() []string {
 	return append(env, "LC_ALL=C", "TZ=UTC")
 }
 
+// CleanProcess gives this process CleanEnv and the usual umask: for TestMain of
+// tests in which the tool runs in their own process.
+func CleanProcess() error {
+	env := CleanEnv()
+	os.Clearenv()
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("clean the environment: %w", err)
+		}
+	}
+	syscall.Umask(0o022)
+	return nil
+}
+
 // TempDir makes a directory (mode 0700) owned by the account. Its path is short
 // because a socket path may have 107 bytes only.
 func (a Account) TempDir(pattern string) (string, error) {
