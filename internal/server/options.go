@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,8 @@ const (
 )
 
 // Options says how to reach the server. Empty fields have libpq's defaults:
-// PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE, PGOPTIONS and PGAPPNAME are
-// honoured as libpq does (spec/cli.md §1.4).
+// PGSERVICE, PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE, PGOPTIONS and
+// PGAPPNAME are honoured as libpq does (spec/cli.md §1.4).
 type Options struct {
 	Host     string // -h: name, address or socket directory
 	Port     string // -p; only an explicit port moves replication to port+1
@@ -64,6 +65,7 @@ type settings struct {
 	explicitPort bool
 	user         string
 	database     string
+	service      map[string]string // of PGSERVICE
 }
 
 func (o Options) resolve() (*settings, error) {
@@ -77,7 +79,10 @@ func (o Options) resolve() (*settings, error) {
 	if s.RWTimeout <= 0 {
 		s.RWTimeout = defaultRWTimeout
 	}
-	s.user = s.first(o.User, "PGUSER")
+	if err := s.readService(); err != nil {
+		return nil, connectError(o.Database, err.Error()+"\n", err)
+	}
+	s.user = s.first(o.User, "user", "PGUSER")
 	if s.user == "" {
 		u, err := user.Current()
 		if err != nil {
@@ -85,18 +90,18 @@ func (o Options) resolve() (*settings, error) {
 		}
 		s.user = u.Username
 	}
-	s.database = s.first(o.Database, "PGDATABASE")
+	s.database = s.first(o.Database, "dbname", "PGDATABASE")
 	if s.database == "" {
 		s.database = s.user
 	}
-	if host := s.first(o.Host, "PGHOST"); host != "" {
+	if host := s.first(o.Host, "host", "PGHOST"); host != "" {
 		s.hosts = []string{host}
 	} else {
 		s.hosts = socketDirs()
 	}
 	s.explicitPort = o.Port != ""
 	s.port = defaultPort
-	if p := s.first(o.Port, "PGPORT"); p != "" {
+	if p := s.first(o.Port, "port", "PGPORT"); p != "" {
 		n, err := strconv.Atoi(p)
 		if err != nil || n < 1 || n > 65535 {
 			return nil, connectError(s.database, fmt.Sprintf("invalid port number: \"%s\"\n", p), err)
@@ -106,10 +111,14 @@ func (o Options) resolve() (*settings, error) {
 	return s, nil
 }
 
-// first is value, or the environment variable when value is empty.
-func (s *settings) first(value, env string) string {
+// first is value, or when it is empty what the service says, or the
+// environment variable.
+func (s *settings) first(value, key, env string) string {
 	if value != "" {
 		return value
+	}
+	if v := s.service[key]; v != "" {
+		return v
 	}
 	v, _ := s.Env(env)
 	return v
@@ -166,9 +175,9 @@ func (s *settings) pgConfig(t target, password string) (*pgconn.Config, error) {
 		params[3][1] = "replication"
 		params = append(params, [2]string{"replication", "true"})
 	}
-	params = append(params, [2]string{"application_name", s.firstOr("PGAPPNAME", applicationName)})
+	params = append(params, [2]string{"application_name", cmp.Or(s.first("", "application_name", "PGAPPNAME"), applicationName)})
 	for env, name := range map[string]string{"PGSSLMODE": "sslmode", "PGOPTIONS": "options"} {
-		if v, _ := s.Env(env); v != "" {
+		if v := s.first("", name, env); v != "" {
 			params = append(params, [2]string{name, v})
 		}
 	}
@@ -186,11 +195,4 @@ func (s *settings) pgConfig(t target, password string) (*pgconn.Config, error) {
 	}
 	cfg.Password = password
 	return cfg, nil
-}
-
-func (s *settings) firstOr(env, value string) string {
-	if v, _ := s.Env(env); v != "" {
-		return v
-	}
-	return value
 }

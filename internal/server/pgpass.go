@@ -11,12 +11,12 @@ import (
 )
 
 // envPassword is libpq's password for a PostgreSQL server when none was given:
-// PGPASSWORD, else the matching line of PGPASSFILE or ~/.pgpass. openGauss'
+// that of PGSERVICE, PGPASSWORD, else the matching line of PGPASSFILE or ~/.pgpass. openGauss'
 // libpq has neither (spec/cli.md §9), so they are never sent to openGauss.
 //
 // ignored tells why a password file that exists was not used.
 func (d *dialer) envPassword(t target) (password, ignored string) {
-	if pw, _ := d.Env("PGPASSWORD"); pw != "" {
+	if pw := d.first("", "password", "PGPASSWORD"); pw != "" {
 		return pw, ""
 	}
 	name, _ := d.Env("PGPASSFILE")
