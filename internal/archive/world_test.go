@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,8 @@ type world struct {
 	fs     fsx.FS
 	inst   *catalog.Instance
 	source string // the server's pg_wal
+
+	mu     sync.Mutex // files are archived several at a time
 	events []event.Event
 }
 
@@ -150,7 +153,11 @@ func (w *world) get(name string, change ...func(*archive.GetOptions)) ([]byte, e
 	return data, nil
 }
 
-func (w *world) note(e event.Event) { w.events = append(w.events, e) }
+func (w *world) note(e event.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+}
 
 // list names the files of a directory.
 func list(t testing.TB, fsys fsx.FS, dir string) string {
