@@ -85,9 +85,9 @@ func (r *controlReader) relink(fsys fsx.FS) {
 		if err := p.parse(data); err != nil || p.b.ID != id || p.b.StartLSN > b.StartLSN {
 			continue
 		}
-		if was, ok := zoneSeconds(p.startOffset); !ok {
-			continue
-		} else if is, ok := zoneSeconds(r.startOffset); ok && was-is == int(by) {
+		was, known := zoneSeconds(p.startOffset)
+		is, ok := zoneSeconds(r.startOffset)
+		if known && ok && was-is == int(by) {
 			b.ParentID = id
 			r.sink.Emit(ValueRepaired{File: r.path, Key: "parent-backup-id", Value: id.String()})
 			return
