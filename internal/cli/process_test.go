@@ -23,11 +23,7 @@ const playTool = "GS_PROBACKUP_TEST_PLAY"
 func TestMain(m *testing.M) {
 	switch os.Getenv(playTool) {
 	case "":
-		if err := pgserver.CleanProcess(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(m.Run())
+		os.Exit(pgserver.RunClean(m))
 	case "cmdline": // run, then show what ps would see
 		code := Run(os.Args, OSStreams(), OSEnv())
 		seen, err := os.ReadFile("/proc/self/cmdline")

@@ -100,6 +100,16 @@ func CleanProcess() error {
 	return nil
 }
 
+// RunClean runs the tests of a package in a clean process; the result is for
+// os.Exit in their TestMain.
+func RunClean(m interface{ Run() int }) int {
+	if err := CleanProcess(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
 // TempDir makes a directory (mode 0700) owned by the account. Its path is short
 // because a socket path may have 107 bytes only.
 func (a Account) TempDir(pattern string) (string, error) {

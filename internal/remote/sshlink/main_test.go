@@ -1,17 +1,10 @@
 package sshlink
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
 	"gsprobackup/test/pgserver"
 )
 
-func TestMain(m *testing.M) {
-	if err := pgserver.CleanProcess(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(pgserver.RunClean(m)) }
