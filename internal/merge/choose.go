@@ -3,6 +3,7 @@ package merge
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gsprobackup/internal/catalog"
 	"gsprobackup/internal/usererr"
@@ -134,20 +135,11 @@ func (m *merge) checkBranches(chain catalog.List) error {
 			continue
 		}
 		needs, err := m.list.ChainTo(b)
-		if err != nil || needs[0] != m.full || contains(chain, b) || contains(needs, m.dest) {
+		if err != nil || needs[0] != m.full || slices.Contains(chain, b) || slices.Contains(needs, m.dest) {
 			continue
 		}
 		return usererr.New("Backup %s is based on a backup that would be merged into backup %s", b.ID, m.dest.ID).
 			WithHint("delete backup %s first, or merge it instead", b.ID)
 	}
 	return nil
-}
-
-func contains(list catalog.List, b *catalog.Backup) bool {
-	for _, x := range list {
-		if x == b {
-			return true
-		}
-	}
-	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -64,7 +65,7 @@ func (c Chains) Merge(ctx context.Context, chain catalog.List) error {
 // instance, and full is one of them. With one of another list it would be taken
 // for an increment of its own, and deleted.
 func (c Chains) Finish(ctx context.Context, list catalog.List, full *catalog.Backup) error {
-	if !contains(list, full) {
+	if !slices.Contains(list, full) {
 		return fmt.Errorf("finish merge of backup %s: it is not in the list", full.ID)
 	}
 	m := &merge{deps: c.Deps, threads: max(c.Threads, 1), list: list, full: full, dest: list.ByID(full.MergeDestID)}

@@ -12,6 +12,7 @@
 package remove
 
 import (
+	"slices"
 	"time"
 
 	"gsprobackup/internal/catalog"
@@ -97,12 +98,12 @@ func residentSize(list catalog.List) (bytes int64) {
 // finished. The C tool deletes them.
 func checkMerges(all, chosen catalog.List) error {
 	for _, full := range all {
-		if full.Mode != catalog.ModeFull || contains(chosen, full) {
+		if full.Mode != catalog.ModeFull || slices.Contains(chosen, full) {
 			continue
 		}
 		members, dest := mergeMembers(all, full)
 		for _, b := range members {
-			if contains(chosen, b) {
+			if slices.Contains(chosen, b) {
 				return usererr.New("Backup %s is part of the unfinished merge of full backup %s with backup %s", b.ID, full.ID, dest.ID).
 					WithHint("call merge -i %s again, or delete the full backup", dest.ID)
 			}
@@ -123,7 +124,7 @@ func mergeMembers(all catalog.List, full *catalog.Backup) (members catalog.List,
 	case full.Status == catalog.StatusMerging && err == nil && chain[0] == full:
 		return chain[1:], dest
 	case full.Status == catalog.StatusMerged: // the oldest may be gone
-		for b := dest; b != nil && b != full && !contains(members, b); b = all.Parent(b) {
+		for b := dest; b != nil && b != full && !slices.Contains(members, b); b = all.Parent(b) {
 			members = append(members, b)
 		}
 		return members, dest
@@ -145,13 +146,4 @@ func withAllOn(all catalog.List, b *catalog.Backup) catalog.List {
 		}
 	}
 	return list
-}
-
-func contains(list catalog.List, b *catalog.Backup) bool {
-	for _, x := range list {
-		if x == b {
-			return true
-		}
-	}
-	return false
 }
