@@ -101,9 +101,9 @@ func (r *run) makeDirs(l *listing) error {
 // the listing.
 func (r *run) tasks(l *listing) []pagecopy.Task {
 	tasks := make([]pagecopy.Task, 0, len(l.items))
-	dest := make([]string, len(r.opts.ExternalDirs)+1) // shared by all tasks
-	for n := range dest {
-		dest[n] = r.backup.EntryDir(n)
+	dirs := []*pagecopy.Dirs{{Source: r.opts.PGData, Dest: r.backup.EntryDir(0)}}
+	for n, dir := range r.opts.ExternalDirs {
+		dirs = append(dirs, &pagecopy.Dirs{Source: dir, Dest: r.backup.EntryDir(n + 1)})
 	}
 	for i := range l.items {
 		it := l.items[i]
@@ -111,8 +111,7 @@ func (r *run) tasks(l *listing) []pagecopy.Task {
 			continue
 		}
 		t := pagecopy.Task{
-			Item: i, SourceDir: r.sourceDir(it), DestDir: dest[it.ExternalDir],
-			Path: it.Path, Size: it.size, Mode: it.Mode,
+			Item: i, Dirs: dirs[it.ExternalDir], Path: it.Path, Size: it.size, Mode: it.Mode,
 		}
 		switch {
 		case it.IsDatafile:

@@ -26,13 +26,13 @@ const minimalEntries = 100
 // found out again.
 type listed struct {
 	contentlist.Entry
-	size       int64  // bytes at listing time
-	modified   int64  // Unix seconds
-	known      bool   // a data file that the parent backup has
-	firstBlock uint32 // of a data file: number of its first block in the relation
 	// compressed is set for a row-compressed relation.
 	compressed *remote.CompressedFile
-	vanished   bool // while it was copied
+	size       int64  // bytes at listing time
+	modified   int64  // Unix seconds
+	firstBlock uint32 // of a data file: number of its first block in the relation
+	known      bool   // a data file that the parent backup has
+	vanished   bool   // while it was copied
 }
 
 // listing is everything that belongs into a backup.

@@ -29,7 +29,7 @@ const MaxPage = 32 << 10
 var ErrLevel = errors.New("level is not in the range from 0 to 9")
 
 // Algorithm is a page compression algorithm, numbered as the C tool does.
-type Algorithm int
+type Algorithm uint8
 
 // The algorithms of spec/formats.md §5.3.
 const (

@@ -78,7 +78,7 @@ func makeTree(tb testing.TB, dir, dest string, mib, small int) ([]Task, int64) {
 		}
 		total += int64(len(buf))
 		if base == 0 {
-			tasks = append(tasks, Task{SourceDir: dir, DestDir: dest, Path: path, Mode: 0o600, Kind: kind})
+			tasks = append(tasks, Task{Dirs: &Dirs{Source: dir, Dest: dest}, Path: path, Mode: 0o600, Kind: kind})
 		}
 		tasks[len(tasks)-1].Size += int64(len(buf))
 	}

@@ -258,7 +258,7 @@ func TestHolesStayHoles(t *testing.T) {
 	if err := os.Mkdir(dir+"/out", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	tr := &tree{fs: fsx.OS(), tasks: []Task{{SourceDir: dir, DestDir: dir + "/out", Path: "src", Size: 64 << 20, Mode: 0o100640}}}
+	tr := &tree{fs: fsx.OS(), tasks: []Task{{Dirs: &Dirs{Source: dir, Dest: dir + "/out"}, Path: "src", Size: 64 << 20, Mode: 0o100640}}}
 	out, err := tr.copy(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)

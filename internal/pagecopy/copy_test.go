@@ -71,7 +71,7 @@ func (tr *tree) write(tb failer, path string, content []byte) {
 func (tr *tree) add(tb failer, path string, kind Kind, content []byte) *Task {
 	tb.Helper()
 	tr.write(tb, path, content)
-	tr.tasks = append(tr.tasks, Task{SourceDir: "/data", DestDir: "/out", Path: path, Size: int64(len(content)), Mode: 0o100640, Kind: kind})
+	tr.tasks = append(tr.tasks, Task{Dirs: &Dirs{Source: "/data", Dest: "/out"}, Path: path, Size: int64(len(content)), Mode: 0o100640, Kind: kind})
 	return &tr.tasks[len(tr.tasks)-1]
 }
 
@@ -230,7 +230,7 @@ func TestCopyProperty(t *testing.T) {
 		for i := range tr.tasks {
 			task := &tr.tasks[i]
 			first[task.Path] = read(t, mem, task.dest())
-			task.DestDir = "/out2"
+			task.Dirs = &Dirs{Source: "/data", Dest: "/out2"}
 		}
 		many, err := tr.copy(context.Background(), func(o *Options) { o.Workers, o.Alg, o.Level = workers, alg, 1 })
 		if err != nil {

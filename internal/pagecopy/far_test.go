@@ -28,7 +28,7 @@ func farTree(t *testing.T) (dir string, tasks []Task) {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		tasks = append(tasks, Task{SourceDir: dir, Path: name, Size: int64(len(content)), Mode: 0o100600, Kind: kind})
+		tasks = append(tasks, Task{Dirs: &Dirs{Source: dir}, Path: name, Size: int64(len(content)), Mode: 0o100600, Kind: kind})
 		return &tasks[len(tasks)-1]
 	}
 	for i, pages := range []int{1, 700, 129, 0, 33, 2, 300} {
@@ -64,7 +64,7 @@ func copyTo(t *testing.T, source remote.Source, tasks []Task, done func(int)) (m
 	out := t.TempDir()
 	mine := append([]Task(nil), tasks...)
 	for i := range mine {
-		mine[i].DestDir = out
+		mine[i].Dirs = &Dirs{Source: mine[i].Dirs.Source, Dest: out}
 	}
 	results := map[string]Result{}
 	var headers bytes.Buffer

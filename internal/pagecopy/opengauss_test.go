@@ -186,9 +186,9 @@ func TestDoubleWrite(t *testing.T) {
 		if err := file.Close(); err != nil {
 			t.Fatal(err)
 		}
-		tasks = append(tasks, Task{SourceDir: dir, DestDir: filepath.Join(dir, "out"), Path: name, Size: f.size, Mode: 0o100600, Kind: DoubleWrite})
+		tasks = append(tasks, Task{Dirs: &Dirs{Source: dir, Dest: filepath.Join(dir, "out")}, Path: name, Size: f.size, Mode: 0o100600, Kind: DoubleWrite})
 	}
-	tasks = append(tasks, Task{SourceDir: dir, DestDir: filepath.Join(dir, "out"), Path: "pg_dw_2", Size: 1 << 20, Kind: DoubleWrite})
+	tasks = append(tasks, Task{Dirs: &Dirs{Source: dir, Dest: filepath.Join(dir, "out")}, Path: "pg_dw_2", Size: 1 << 20, Kind: DoubleWrite})
 	if err := os.Mkdir(filepath.Join(dir, "out"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // hangGuard ends a tool that would never end; no test depends on its length.
-const hangGuard = 4 * time.Minute
+const hangGuard = 10 * time.Minute
 
 // catalog is a backup catalog with one instance, used through the tool.
 type catalog struct {

@@ -53,20 +53,20 @@ const (
 	modeRegular  = 0o100000
 )
 
-// Entry is one line of the list. A list of many entries costs about 200 bytes
-// each, the path included.
+// Entry is one line of the list. A list of many entries costs about 180 bytes
+// each, the path included; the fields are in an order that leaves few gaps.
 type Entry struct {
 	Path string // relative to database/ or to the external directory
 	// Size is the number of bytes stored in the backup; 0 for directories
 	// and empty files, SizeUnchanged if the parent has the content.
 	Size        int64
 	Mode        uint32 // st_mode with its file-type bits
-	IsDatafile  bool   // stored as a stream of pages
-	IsCFS       bool   // PostgreSQL Pro only, practically never
 	CRC         uint32 // CRC32C of the stored bytes; of pg_control, its own field
+	DBOid       uint32
+	IsDatafile  bool // stored as a stream of pages
+	IsCFS       bool // PostgreSQL Pro only, practically never
 	CompressAlg compress.Algorithm
 	ExternalDir int // 0 = database/, N = externaldirN
-	DBOid       uint32
 	FileType    int // TypeFile or TypeDSS
 	Segno       int // number after the dot of a data file's name
 	// Compressed describes a row-compressed relation, nil for any other file.
@@ -76,9 +76,9 @@ type Entry struct {
 
 	// The place of the file's page headers in page_header_map.
 	NHeaders int
-	HdrCRC   uint32
 	HdrOff   int64
 	HdrSize  int
+	HdrCRC   uint32
 }
 
 // CompressedInfo describes the layout of a row-compressed relation.
