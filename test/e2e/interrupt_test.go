@@ -58,7 +58,7 @@ func (c *catalog) wholeBackup(extra ...string) time.Duration {
 // tool any more, as the end of its sessions makes it.
 func serverFree(t testing.TB, s *pgtest.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	defer cancel()
 	for {
 		rows := s.SQL(ctx, `

@@ -120,7 +120,7 @@ func TestPtrackNeedsSummaries(t *testing.T) {
 // waitSummaries waits until the server has summarized its WAL up to a position.
 func waitSummaries(t *testing.T, s *pgtest.Server, lsn string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	defer cancel()
 	for s.SQL(ctx, "SELECT summarized_lsn >= '"+lsn+"' FROM pg_get_wal_summarizer_state()")[0][0] != "t" {
 		time.Sleep(10 * time.Millisecond)
@@ -209,7 +209,7 @@ func signal(t *testing.T, cmd *exec.Cmd, sig syscall.Signal) {
 // waitFor waits for a query to count something.
 func waitFor(t *testing.T, s *pgtest.Server, query string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	defer cancel()
 	for s.SQL(ctx, query)[0][0] == "0" {
 		time.Sleep(10 * time.Millisecond)

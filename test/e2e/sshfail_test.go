@@ -59,7 +59,7 @@ func (f *sshFixture) farRestore(target, options string) []string {
 // noAgents waits until nothing of ours runs on the other host.
 func (f *sshFixture) noAgents() {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	defer cancel()
 	for len(f.agents()) > 0 {
 		select {

@@ -101,7 +101,7 @@ func startStandby(t *testing.T, c *catalog, b backupInfo) (*pgtest.Server, strin
 // catchUp waits until the standby has replayed what the primary has written.
 func catchUp(t *testing.T, primary, standby *pgtest.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	defer cancel()
 	target := primary.SQL(ctx, "SELECT pg_current_wal_flush_lsn()")[0][0]
 	for standby.SQL(ctx, "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)", target)[0][0] != "t" {

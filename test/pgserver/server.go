@@ -66,8 +66,8 @@ var stopSignals = map[StopMode]syscall.Signal{
 }
 
 const (
-	startTimeout = 60 * time.Second
-	stopTimeout  = 60 * time.Second
+	startTimeout = 5 * time.Minute
+	stopTimeout  = 5 * time.Minute
 	pollInterval = 10 * time.Millisecond
 )
 
