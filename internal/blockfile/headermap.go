@@ -53,54 +53,33 @@ func NewMapWriter(dst io.Writer) *MapWriter { return &MapWriter{dst: dst} }
 // headers must not be empty. After a write error the map is unusable and every
 // further call returns that error.
 func (w *MapWriter) Append(headers []Header, total int64) (MapRef, error) {
-	if len(headers) == 0 {
-		return MapRef{}, errors.New("write page headers: no headers")
-	}
-	if err := checkHeaders(headers, total); err != nil {
-		return MapRef{}, fmt.Errorf("write page headers: %w", err)
-	}
 	p := w.packer()
 	defer w.packers.Put(p)
-	for rest := headers; len(rest) > 0; {
-		n := min(len(rest), packRecords)
-		p.raw = p.raw[:0]
-		for _, h := range rest[:n] {
-			p.raw = appendRecord(p.raw, h)
-		}
-		if err := p.write(p.raw); err != nil {
-			return MapRef{}, err
-		}
-		rest = rest[n:]
-	}
-	if err := p.write(appendRecord(p.raw[:0], Header{Pos: int32(total)})); err != nil {
+	packed, err := p.pack(headers, total)
+	if err != nil {
 		return MapRef{}, err
 	}
-	return w.store(p, len(headers))
+	return w.Store(packed)
 }
 
-// AppendRaw is Append for an array that is already encoded, such as one kept
-// by a merge.
-func (w *MapWriter) AppendRaw(raw []byte) (MapRef, error) {
+// Pack is Append without the writing.
+func (w *MapWriter) Pack(headers []Header, total int64) (PackedHeaders, error) {
 	p := w.packer()
 	defer w.packers.Put(p)
-	if err := p.write(raw); err != nil {
-		return MapRef{}, err
-	}
-	return w.store(p, len(raw)/HeaderSize-1)
+	packed, err := p.pack(headers, total)
+	packed.stream = bytes.Clone(packed.stream)
+	return packed, err
 }
 
-// store writes what p has packed, an array for n pages.
-func (w *MapWriter) store(p *packer, n int) (MapRef, error) {
-	if err := p.z.Close(); err != nil {
-		return MapRef{}, fmt.Errorf("pack page headers: %w", err)
-	}
+// Store writes an array that is packed already, be it in another map.
+func (w *MapWriter) Store(p PackedHeaders) (MapRef, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return MapRef{}, w.err
 	}
-	ref := MapRef{N: n, CRC: p.crc, Off: w.off, Size: int32(p.out.Len())}
-	done, err := w.dst.Write(p.out.Bytes())
+	ref := MapRef{N: p.n, CRC: p.crc, Off: w.off, Size: int32(len(p.stream))}
+	done, err := w.dst.Write(p.stream)
 	w.off += int64(done)
 	if err != nil {
 		w.err = fmt.Errorf("write page headers: %w", err)
@@ -141,6 +120,35 @@ func (w *MapWriter) packer() *packer {
 	return p
 }
 
+// pack packs the headers of one stored file of total bytes. The stream is
+// part of p.
+func (p *packer) pack(headers []Header, total int64) (PackedHeaders, error) {
+	if len(headers) == 0 {
+		return PackedHeaders{}, errors.New("write page headers: no headers")
+	}
+	if err := checkHeaders(headers, total); err != nil {
+		return PackedHeaders{}, fmt.Errorf("write page headers: %w", err)
+	}
+	for rest := headers; len(rest) > 0; {
+		n := min(len(rest), packRecords)
+		p.raw = p.raw[:0]
+		for _, h := range rest[:n] {
+			p.raw = appendRecord(p.raw, h)
+		}
+		if err := p.write(p.raw); err != nil {
+			return PackedHeaders{}, err
+		}
+		rest = rest[n:]
+	}
+	if err := p.write(appendRecord(p.raw[:0], Header{Pos: int32(total)})); err != nil {
+		return PackedHeaders{}, err
+	}
+	if err := p.z.Close(); err != nil {
+		return PackedHeaders{}, fmt.Errorf("pack page headers: %w", err)
+	}
+	return PackedHeaders{n: len(headers), crc: p.crc, stream: p.out.Bytes()}, nil
+}
+
 func (p *packer) write(raw []byte) error {
 	p.crc = crc32c.Update(p.crc, raw)
 	if _, err := p.z.Write(raw); err != nil {
@@ -149,44 +157,69 @@ func (p *packer) write(raw []byte) error {
 	return nil
 }
 
+// PackedHeaders is the header array of one file as a map has it. Its zero value
+// is that of a file without pages.
+type PackedHeaders struct {
+	n      int
+	crc    uint32 // of the raw array
+	stream []byte
+}
+
+// Len is the number of bytes it takes in a map.
+func (p PackedHeaders) Len() int { return len(p.stream) }
+
 // ReadHeaders reads, checks and decodes one header array. total is the length
 // the stored file must have. Damage is a *CorruptError or a *MapCRCError.
 func ReadHeaders(src io.ReaderAt, ref MapRef) (headers []Header, total int64, err error) {
-	raw, err := ReadRawHeaders(src, ref)
+	_, raw, err := readArray(src, ref)
 	if err != nil {
 		return nil, 0, err
 	}
 	return ParseHeaders(raw)
 }
 
-// ReadRawHeaders is ReadHeaders without decoding.
-func ReadRawHeaders(src io.ReaderAt, ref MapRef) ([]byte, error) {
+// ReadPacked is ReadHeaders for an array that is to go into another map.
+func ReadPacked(src io.ReaderAt, ref MapRef) (PackedHeaders, error) {
+	stream, _, err := readArray(src, ref)
+	if err != nil {
+		return PackedHeaders{}, err
+	}
+	return PackedHeaders{n: ref.N, crc: ref.CRC, stream: stream}, nil
+}
+
+// readArray reads an array packed and raw, and checks it.
+func readArray(src io.ReaderAt, ref MapRef) (stream, raw []byte, err error) {
 	want := (int64(ref.N) + 1) * HeaderSize
 	// Deflate cannot shrink below 1:1032; a reference that claims more is
-	// damaged, and must not make us allocate for its claim.
+	// damaged, and must not make us allocate for its claim. Nor does it grow.
 	if ref.N < 1 || ref.Off < 0 || ref.Size < 8 || want > int64(ref.Size)*1032 || want > math.MaxInt32 {
-		return nil, corruptf(ref.Off, "impossible page header reference: %d headers in %d bytes", ref.N, ref.Size)
+		return nil, nil, corruptf(ref.Off, "impossible page header reference: %d headers in %d bytes", ref.N, ref.Size)
 	}
-	section := io.NewSectionReader(src, ref.Off, int64(ref.Size))
-	z, err := zlib.NewReader(section)
+	stream = make([]byte, min(int64(ref.Size), 2*want+64))
+	n, err := src.ReadAt(stream, ref.Off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, mapReadError(ref, err)
+	}
+	stream = stream[:n] // what is missing is told by zlib
+	z, err := zlib.NewReader(bytes.NewReader(stream))
 	if err != nil {
-		return nil, mapReadError(ref, err)
+		return nil, nil, mapReadError(ref, err)
 	}
 	defer z.Close()
-	raw := make([]byte, want)
+	raw = make([]byte, want)
 	if _, err := io.ReadFull(z, raw); err != nil {
-		return nil, mapReadError(ref, err)
+		return nil, nil, mapReadError(ref, err)
 	}
 	// Reading on to EOF makes zlib verify its own checksum.
 	if n, err := z.Read(make([]byte, 1)); n != 0 {
-		return nil, corruptf(ref.Off, "more than %d page headers", ref.N)
+		return nil, nil, corruptf(ref.Off, "more than %d page headers", ref.N)
 	} else if err != io.EOF {
-		return nil, mapReadError(ref, err)
+		return nil, nil, mapReadError(ref, err)
 	}
 	if found := crc32c.Sum(raw); found != ref.CRC {
-		return nil, &MapCRCError{Ref: ref, Found: found}
+		return nil, nil, &MapCRCError{Ref: ref, Found: found}
 	}
-	return raw, nil
+	return stream, raw, nil
 }
 
 // mapReadError sorts damage (bad zlib stream, short map) from I/O errors.

@@ -188,27 +188,33 @@ func (m *member) load(s *source, e *catalog.Entry) error {
 		s.headers, err = scan(io.NewSectionReader(s.file, 0, s.total))
 		return err
 	}
-	raw, err := m.rawHeaders(e)
-	if err != nil {
-		return err
+	if m.headerMap == nil {
+		return m.noHeaders(e, nil)
 	}
-	s.headers, s.total, err = blockfile.ParseHeaders(raw)
-	if err == nil && s.total != e.Size {
-		err = fmt.Errorf("header map says %d bytes, list says %d", s.total, e.Size)
+	var err error
+	if s.headers, s.total, err = blockfile.ReadHeaders(m.headerMap, mapRef(e)); err != nil {
+		return m.noHeaders(e, err)
 	}
-	return err
+	if s.total != e.Size {
+		return fmt.Errorf("header map says %d bytes, list says %d", s.total, e.Size)
+	}
+	return nil
 }
 
-// rawHeaders reads the header array of a file as it is.
-func (m *member) rawHeaders(e *catalog.Entry) ([]byte, error) {
+// packedHeaders reads the header array of a file as it is.
+func (m *member) packedHeaders(e *catalog.Entry) (blockfile.PackedHeaders, error) {
 	if m.headerMap == nil {
-		return nil, usererr.New("Failed to get page headers for file \"%s\"", m.stored(e))
+		return blockfile.PackedHeaders{}, m.noHeaders(e, nil)
 	}
-	raw, err := blockfile.ReadRawHeaders(m.headerMap, mapRef(e))
+	packed, err := blockfile.ReadPacked(m.headerMap, mapRef(e))
 	if err != nil {
-		return nil, usererr.Wrap(err, "Failed to get page headers for file \"%s\"", m.stored(e))
+		return packed, m.noHeaders(e, err)
 	}
-	return raw, nil
+	return packed, nil
+}
+
+func (m *member) noHeaders(e *catalog.Entry, err error) error {
+	return usererr.Wrap(err, "Failed to get page headers for file \"%s\"", m.stored(e))
 }
 
 func mapRef(e *catalog.Entry) blockfile.MapRef {

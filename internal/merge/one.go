@@ -19,10 +19,9 @@ import (
 // staged is a file of the result. Its headers are not in the map yet.
 type staged struct {
 	entry   catalog.Entry
-	headers []blockfile.Header
-	raw     []byte // or the array as it was
-	temp    bool   // there is a new file
-	patch   bool   // the FULL's file is to be patched
+	headers blockfile.PackedHeaders
+	temp    bool // there is a new file
+	patch   bool // the FULL's file is to be patched
 }
 
 // worker merges files one by one.
@@ -98,11 +97,11 @@ func (w *work) keeps(e *catalog.Entry) bool {
 func (w *work) keep(e *catalog.Entry) (staged, error) {
 	full := w.fullMember()
 	f := full.find(e)
-	raw, err := full.rawHeaders(f)
+	headers, err := full.packedHeaders(f)
 	if err != nil {
 		return staged{}, err
 	}
-	s := staged{entry: blank(e), raw: raw}
+	s := staged{entry: blank(e), headers: headers}
 	s.entry.Size, s.entry.CRC, s.entry.CompressAlg, s.entry.NBlocks = f.Size, f.CRC, f.CompressAlg, f.NBlocks
 	return s, nil
 }
@@ -171,12 +170,22 @@ func (w *work) pages(ctx context.Context, e *catalog.Entry, p *pageMerge) (s sta
 	if err != nil {
 		return s, err
 	}
-	s.temp, s.headers = true, p.w.Headers()
+	s.temp = true
 	s.entry.Size, s.entry.CRC, s.entry.CompressAlg = p.w.Size(), p.w.CRC(), p.alg
 	if e.Compressed == nil {
 		s.entry.NBlocks = len(p.owner)
 	}
-	return s, nil
+	s.headers, err = w.pack(p.w.Headers(), s.entry.Size)
+	return s, err
+}
+
+// pack makes the header array of a new file, none of an empty one. It takes
+// its time, so the workers do it.
+func (w *work) pack(headers []blockfile.Header, size int64) (packed blockfile.PackedHeaders, err error) {
+	if len(headers) > 0 {
+		packed, err = w.stage.arrays.Pack(headers, size)
+	}
+	return packed, err
 }
 
 // plain takes a file that is stored as it is from the newest backup that has

@@ -112,10 +112,10 @@ func (w *work) planPatch(ctx context.Context, e *catalog.Entry, p *pageMerge) (s
 	if err != nil {
 		return s, false, err
 	}
-	s.headers = headers
 	s.entry.Size, s.entry.CRC, s.entry.CompressAlg = int64(len(headers))*frameSize, crc, compress.None
 	s.entry.NBlocks = len(headers)
-	return s, true, nil
+	s.headers, err = w.pack(headers, s.entry.Size)
+	return s, true, err
 }
 
 // frames tells where the neighbouring frames of a run belong.

@@ -47,7 +47,7 @@ const (
 	maxBatch       = 256 // files
 	maxBatchBytes  = 64 << 20
 	maxBatchTight  = 4 << 20
-	maxBatchArrays = 32 << 20 // a file of 1 GiB has 3 MiB of headers
+	maxBatchArrays = 32 << 20 // a file of 1 GiB has 3 MiB of headers before they are packed
 )
 
 func newStage(w *work) *stage {
@@ -124,7 +124,7 @@ func (b *batch) add(s staged) {
 	if s.temp {
 		b.stored += s.entry.Size
 	}
-	b.arrays += len(s.raw) + len(s.headers)*blockfile.HeaderSize
+	b.arrays += s.headers.Len()
 }
 
 func (b *batch) full() bool {
@@ -193,17 +193,11 @@ func (s *stage) replaceFiles(ctx context.Context) error {
 }
 
 func (s *stage) addHeaders(b *staged) error {
-	var ref blockfile.MapRef
-	var err error
-	switch {
-	case b.raw != nil:
-		ref, err = s.arrays.AppendRaw(b.raw)
-	case len(b.headers) > 0:
-		ref, err = s.arrays.Append(b.headers, b.entry.Size)
-	default:
+	if b.headers.Len() == 0 {
 		return nil
 	}
-	b.raw, b.headers = nil, nil
+	ref, err := s.arrays.Store(b.headers)
+	b.headers = blockfile.PackedHeaders{}
 	b.entry.NHeaders, b.entry.HdrCRC, b.entry.HdrOff, b.entry.HdrSize = ref.N, ref.CRC, s.base+ref.Off, int(ref.Size)
 	return err
 }
