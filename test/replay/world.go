@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,19 +23,18 @@ import (
 // world is the machine a transcript plays on: a directory that stands for its
 // root, a clock, and the stand-in server if a direction asks for it.
 type world struct {
-	t       *testing.T
-	m       golden.Machine
-	env     map[string]string
-	cluster *ogdata.Cluster
-	server  *opengaussd.Server
-	config  opengaussd.Config
-	// clock is what the machine's clock showed when the real one showed since.
-	clock, since time.Time
-	steps        int  // of the cluster's life
-	plain        bool // the cluster has no absolute tablespace and no row-compressed table
-	bare         bool // the cluster has no tablespaces
-	walStart     wal.LSN
-	nextXID      uint64
+	t        *testing.T
+	m        golden.Machine
+	env      map[string]string
+	cluster  *ogdata.Cluster
+	server   *opengaussd.Server
+	config   opengaussd.Config
+	clock    atomic.Pointer[clock] // also the server's
+	steps    int                   // of the cluster's life
+	plain    bool                  // the cluster has no absolute tablespace and no row-compressed table
+	bare     bool                  // the cluster has no tablespaces
+	walStart wal.LSN
+	nextXID  uint64
 	// interrupt is the message at which the next command gets a signal.
 	interrupt *regexp.Regexp
 }
@@ -56,14 +56,20 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) setClock(to time.Time) { w.clock, w.since = to, time.Now() }
+// clock is what the machine's clock showed when the real one showed since.
+type clock struct{ showed, since time.Time }
+
+func (w *world) setClock(to time.Time) { w.clock.Store(&clock{to, time.Now()}) }
 
 // slow is how many times slower than the real clock the machine's is: on a busy
 // computer a backup must not take longer than it took when it was recorded, or
 // the targets of later commands lie elsewhere.
 const slow = 10
 
-func (w *world) now() time.Time { return w.clock.Add(time.Since(w.since) / slow) }
+func (w *world) now() time.Time {
+	c := w.clock.Load()
+	return c.showed.Add(time.Since(c.since) / slow)
+}
 
 var (
 	newID    = regexp.MustCompile(`backup ID: (\w+),`)
