@@ -92,8 +92,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 	layout := r.layout
 	forks := pgdata.NewInitForks(layout)
 	var w walkState
-	req := remote.ListRequest{Root: r.opts.PGData, FollowLinks: true, PruneHidden: true, Prune: []string{"pg_xlog", "pg_stat_tmp", "pg_notify"}}
-	err := r.deps.Host.List(ctx, req, func(fi remote.FileInfo) error {
+	err := r.deps.Host.List(ctx, r.listRequest(), func(fi remote.FileInfo) error {
 		if w.inSkipped(fi.Path) {
 			return nil
 		}
@@ -135,6 +134,10 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 		return !isDir(it.Mode) && forks.Drops(it.Path, layout.Classify(it.Path))
 	})
 	return nil
+}
+
+func (r *run) listRequest() remote.ListRequest {
+	return remote.ListRequest{Root: r.opts.PGData, FollowLinks: true, PruneHidden: true, Prune: []string{"pg_xlog", "pg_stat_tmp", "pg_notify"}}
 }
 
 // listExternal lists one external directory: all its files are copied whole,

@@ -29,6 +29,9 @@ func (r *run) stop(ctx context.Context) error {
 	if err := r.dropNewSpaces(ctx); err != nil {
 		return err
 	}
+	if err := r.dropNewUnlogged(ctx); err != nil {
+		return err
+	}
 	if err := r.waitStopRecord(ctx); err != nil {
 		return err
 	}

@@ -125,6 +125,8 @@ func renderBackupStop(c *console, e event.Event) bool {
 		c.info("pg_stop backup() successfully executed")
 	case backup.NewTablespace:
 		c.warn("Tablespace \"%s\" was created during the backup and is not part of it, recovery creates it at its original location", e.Path)
+	case backup.NewUnlogged:
+		c.logf("File \"%s\" is of a relation that became unlogged during the backup and is left out, recovery makes it from the init fork", e.Path)
 	case backup.StopLSN:
 		c.logf("stop_lsn: %s", e.LSN)
 	case backup.StopLSNInvalid:

@@ -206,8 +206,11 @@ func (s *InitForks) Add(rel string, c FileClass) {
 }
 
 // Drops tells whether a listed file is to be left out (SkipUnlogged).
-func (s *InitForks) Drops(rel string, c FileClass) bool {
-	if !s.drop || c.Fork == ForkNone || c.Fork == ForkInit {
+func (s *InitForks) Drops(rel string, c FileClass) bool { return s.drop && s.Unlogged(rel, c) }
+
+// Unlogged tells whether a file is another fork of a relation in the set.
+func (s *InitForks) Unlogged(rel string, c FileClass) bool {
+	if c.Fork == ForkNone || c.Fork == ForkInit {
 		return false
 	}
 	_, ok := s.set[relKey{dirOf(rel), c.Rel}]
