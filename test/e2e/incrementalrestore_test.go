@@ -169,7 +169,8 @@ func (k *killAt) Write(b []byte) (int, error) {
 }
 
 // killedRestore kills a restore as soon as it says text, and tells whether
-// that was in time. A killed one leaves no pg_control.
+// that was in time. A killed one leaves no pg_control, which comes last: with
+// it the restore was complete, maybe not yet at its end.
 func (p *place) killedRestore(id, text string, extra ...string) (killed bool) {
 	t := p.c.t
 	t.Helper()
@@ -180,10 +181,10 @@ func (p *place) killedRestore(id, text string, extra ...string) (killed bool) {
 	cmd.Stderr = &killAt{text: text, kill: func() { _ = cmd.Process.Kill() }}
 	res := finish(t, ctx, cmd, nil)
 	_, err := os.Stat(filepath.Join(p.data, "global/pg_control"))
-	if started := err == nil; started != (res.code == 0) {
-		t.Errorf("pg_control after a restore killed at %q: %v\n%v", text, err, res)
+	if err != nil && res.code == 0 {
+		t.Errorf("pg_control after a restore: %v\n%v", err, res)
 	}
-	return res.code != 0
+	return err != nil
 }
 
 // A restore that was killed leaves what no server starts on; the same command
