@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"gsprobackup/test/pgtest"
 )
@@ -25,21 +24,14 @@ func TestTablespaceMadeDuringBackup(t *testing.T) {
 	if err := src.Own(place); err != nil {
 		t.Fatal(err)
 	}
-	c.ok(c.on("set-config", "--limit-rate=20kB")...)
-	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
-	defer cancel()
-	cmd := tool(ctx, c.backupArgs("-j", "2")...)
-	res := finish(t, ctx, cmd, func() {
-		for all := c.list(); (len(all) == 0 || all[0].StartLSN == "0/0") && ctx.Err() == nil; all = c.list() {
-			<-time.After(10 * time.Millisecond) // the server has not begun the backup
-		}
+	res := c.slowBackup(func(ctx context.Context) {
 		src.SQL(ctx, fmt.Sprintf("CREATE TABLESPACE late LOCATION '%s'", place))
 		src.SQL(ctx, "CREATE TABLE kept TABLESPACE late AS SELECT generate_series(1, 1000)")
-		c.ok(c.on("set-config", "--limit-rate=0")...)
 	})
 	if res.code != 0 {
 		t.Fatal(res)
 	}
+	ctx := context.Background()
 	src.SQL(ctx, "DROP TABLE kept")
 	src.SQL(ctx, "DROP TABLESPACE late")
 

@@ -18,7 +18,6 @@ func TestUnloggedMadeDuringBackup(t *testing.T) {
 	t.Parallel()
 	src := startSmall(t, 15)
 	c := newCatalog(t, src)
-	c.ok(c.on("set-config", "--limit-rate=20kB")...)
 	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	defer cancel()
 	src.SQL(ctx, "CREATE UNLOGGED TABLE fleeting AS SELECT 1 AS i")
@@ -38,8 +37,7 @@ END $$`)
 		built <- err
 	}()
 	waitFor(t, src, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event = 'PgSleep'")
-	cmd := tool(ctx, c.backupArgs("-j", "2")...)
-	res := finish(t, ctx, cmd, func() {
+	res := c.slowBackup(func(ctx context.Context) {
 		for list := []string(nil); len(list) == 0 && ctx.Err() == nil; {
 			<-time.After(10 * time.Millisecond) // the data directory is not listed yet
 			list, _ = filepath.Glob(filepath.Join(c.dir, "backups", c.instance, "*", "backup_content.control"))
@@ -48,7 +46,6 @@ END $$`)
 		if err := <-built; err != nil {
 			t.Error(err)
 		}
-		c.ok(c.on("set-config", "--limit-rate=0")...)
 	})
 	if res.code != 0 || !strings.Contains(res.stderr, "became unlogged during the backup") {
 		t.Fatal(res)
