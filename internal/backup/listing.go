@@ -40,6 +40,7 @@ type listing struct {
 	items []*listed
 	bytes int64    // pgdata-bytes
 	links []string // of tablespaces: pg_tblspc/<oid>
+	inits *pgdata.InitForks
 	slab  []listed
 }
 
@@ -90,7 +91,7 @@ func (r *run) list(ctx context.Context) (*listing, error) {
 // that turn out to be unlogged are dropped once all init forks are known.
 func (r *run) listData(ctx context.Context, l *listing) error {
 	layout := r.layout
-	forks := pgdata.NewInitForks(layout)
+	l.inits = pgdata.NewInitForks(layout)
 	var w walkState
 	err := r.deps.Host.List(ctx, r.listRequest(), func(fi remote.FileInfo) error {
 		if w.inSkipped(fi.Path) {
@@ -117,7 +118,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 				r.emit(HiddenSkipped{Path: path.Join(r.opts.PGData, fi.Path)})
 			}
 			if class.Kind != pgdata.KindSkip {
-				forks.Add(fi.Path, class)
+				l.inits.Add(fi.Path, class)
 				it := fileItem(fi, class)
 				it.firstBlock = layout.AbsoluteBlock(class, 0)
 				l.add(it)
@@ -131,7 +132,7 @@ func (r *run) listData(ctx context.Context, l *listing) error {
 		return fmt.Errorf("list data directory: %w", err)
 	}
 	l.items = slices.DeleteFunc(l.items, func(it *listed) bool {
-		return !isDir(it.Mode) && forks.Drops(it.Path, layout.Classify(it.Path))
+		return !isDir(it.Mode) && l.inits.Drops(it.Path, layout.Classify(it.Path))
 	})
 	return nil
 }

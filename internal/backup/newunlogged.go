@@ -2,11 +2,10 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 
+	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/pgdata"
 	"gsprobackup/internal/remote"
 )
@@ -22,7 +21,7 @@ type NewUnlogged struct{ Path string }
 // than its record in WAL, so after the stop the data directory has all that
 // replay can bring.
 func (r *run) dropNewUnlogged(ctx context.Context) error {
-	listed, now := pgdata.NewInitForks(r.layout), pgdata.NewInitForks(r.layout)
+	now := pgdata.NewInitForks(r.layout)
 	err := r.deps.Host.List(ctx, r.listRequest(), func(fi remote.FileInfo) error {
 		if fi.Kind == remote.KindFile {
 			now.Add(fi.Path, r.layout.Classify(fi.Path))
@@ -33,15 +32,10 @@ func (r *run) dropNewUnlogged(ctx context.Context) error {
 		return fmt.Errorf("list data directory: %w", err)
 	}
 	for _, it := range r.source.items {
-		if it.ExternalDir == 0 && !isDir(it.Mode) {
-			listed.Add(it.Path, r.layout.Classify(it.Path))
-		}
-	}
-	for _, it := range r.source.items {
 		if it.ExternalDir != 0 || isDir(it.Mode) || it.vanished {
 			continue
 		}
-		if c := r.layout.Classify(it.Path); !now.Unlogged(it.Path, c) || listed.Unlogged(it.Path, c) {
+		if c := r.layout.Classify(it.Path); !now.Unlogged(it.Path, c) || r.source.inits.Unlogged(it.Path, c) {
 			continue
 		}
 		r.emit(NewUnlogged{Path: it.Path})
@@ -53,17 +47,11 @@ func (r *run) dropNewUnlogged(ctx context.Context) error {
 	return nil
 }
 
-// removeStored removes the copy of a file, if it has one.
+// removeStored removes the copy of a file; an empty one has none.
 func (r *run) removeStored(it *listed) error {
 	name := path.Join(r.backup.EntryDir(it.ExternalDir), it.Path)
-	if err := r.deps.FS.Remove(name); err != nil {
-		if errors.Is(err, fs.ErrNotExist) { // an empty file has none
-			return nil
-		}
+	if err := fsx.RemoveIfThere(r.deps.FS, name); err != nil || r.opts.NoSync {
 		return err
-	}
-	if r.opts.NoSync {
-		return nil
 	}
 	return r.deps.FS.SyncDir(path.Dir(name))
 }

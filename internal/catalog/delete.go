@@ -91,7 +91,7 @@ func (i *Instance) setAside(b *Backup, full error) (err error) {
 // disown removes the control file first. That is for a full disk whose file
 // system does not even rename: a good control file must not outlive the files.
 func (i *Instance) disown(b *Backup) error {
-	if err := i.removeIfThere(b.ControlPath()); err != nil {
+	if err := fsx.RemoveIfThere(i.fs, b.ControlPath()); err != nil {
 		return fmt.Errorf("delete backup %s: %w", b.ID, err)
 	}
 	if err := i.fs.SyncDir(b.Dir); err != nil {

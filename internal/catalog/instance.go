@@ -109,7 +109,7 @@ func (i *Instance) create(cfg *Config) (err error) {
 			return
 		}
 		for n := len(made) - 1; n >= 0; n-- {
-			err = errors.Join(err, i.removeIfThere(made[n]))
+			err = errors.Join(err, fsx.RemoveIfThere(i.fs, made[n]))
 		}
 	}()
 	for _, dir := range []string{i.walDir, i.dir} {
@@ -123,13 +123,6 @@ func (i *Instance) create(cfg *Config) (err error) {
 	}
 	made = append(made, i.ConfigPath())
 	return i.SaveConfig(cfg)
-}
-
-func (i *Instance) removeIfThere(name string) error {
-	if err := i.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // maxSeconds is how far ahead of the clock an ID may be: more often than that
@@ -297,7 +290,7 @@ func (c *Catalog) RemoveInstance(ctx context.Context, i *Instance) (err error) {
 	// Leftovers of an interrupted write go too; anything else in the
 	// directory is not ours and stops the removal.
 	for _, name := range []string{i.ConfigPath() + ".tmp", i.ConfigPath(), i.dir} {
-		if err := i.removeIfThere(name); err != nil {
+		if err := fsx.RemoveIfThere(i.fs, name); err != nil {
 			return usererr.Wrap(err, `Can't remove "%s": %s`, name, usererr.SystemText(err))
 		}
 	}

@@ -46,6 +46,9 @@ func mkdirAll(fsys FS, dir string, perm fs.FileMode, created func(parent string)
 	return nil
 }
 
+// RemoveIfThere removes a file, or an empty directory, that need not exist.
+func RemoveIfThere(fsys FS, name string) error { return ignoreNotExist(fsys.Remove(name)) }
+
 // RemoveTree removes name and, when it is a directory, all below it: leaf
 // first, in each directory the names in descending order. That is the order
 // of the C tool's delete (spec/formats.md §1.6): a backup's control file goes

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"gsprobackup/internal/catalog"
+	"gsprobackup/internal/fsx"
 	"gsprobackup/internal/validate"
 )
 
@@ -15,7 +16,7 @@ import (
 // increments, takes the destination's ID and becomes OK.
 func (m *merge) complete(ctx context.Context) error {
 	dest := m.result
-	if err := removeIfThere(m.deps.FS, filepath.Join(m.full.Dir, journalName)); err != nil {
+	if err := fsx.RemoveIfThere(m.deps.FS, filepath.Join(m.full.Dir, journalName)); err != nil {
 		return fmt.Errorf("remove merge journal: %w", err)
 	}
 	for _, b := range m.chain[1:] {

@@ -245,7 +245,7 @@ func (w *work) fullCopy(e *catalog.Entry) (*member, *catalog.Entry, error) {
 // create makes the new file of an entry beside the old one and syncs it.
 func (w *work) create(e *catalog.Entry, fill func(fsx.File) error) (err error) {
 	name := w.temp(e)
-	if err := removeIfThere(w.deps.FS, name); err != nil {
+	if err := fsx.RemoveIfThere(w.deps.FS, name); err != nil {
 		return err
 	}
 	perm := fs.FileMode(e.Mode & 0o777)
@@ -256,7 +256,7 @@ func (w *work) create(e *catalog.Entry, fill func(fsx.File) error) (err error) {
 	defer func() {
 		err = errors.Join(err, f.Close())
 		if err != nil { // room for a second attempt; best effort
-			err = errors.Join(err, removeIfThere(w.deps.FS, name))
+			err = errors.Join(err, fsx.RemoveIfThere(w.deps.FS, name))
 		}
 	}()
 	if err := f.Chmod(perm); err != nil {
@@ -266,11 +266,4 @@ func (w *work) create(e *catalog.Entry, fill func(fsx.File) error) (err error) {
 		return err
 	}
 	return f.Sync()
-}
-
-func removeIfThere(fsys fsx.FS, name string) error {
-	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

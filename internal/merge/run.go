@@ -133,7 +133,7 @@ func (m *merge) lock(ctx context.Context) (unlock func() error, err error) {
 	unlock = func() (err error) {
 		// The FULL's directory was renamed with the lock file in it.
 		if name := filepath.Join(m.deps.Instance.Dir(), m.result.String(), lock.FileName); m.full.Dir == filepath.Dir(name) && len(locks) > 0 {
-			err = removeIfThere(m.deps.FS, name)
+			err = fsx.RemoveIfThere(m.deps.FS, name)
 		}
 		for _, k := range locks {
 			err = errors.Join(err, k.Release())

@@ -45,7 +45,7 @@ func (w *work) seal(ctx context.Context) error {
 	if !good {
 		// What the journal says is not so.
 		return errors.Join(mergingFailed(w.result),
-			removeIfThere(w.deps.FS, w.journalPath()))
+			fsx.RemoveIfThere(w.deps.FS, w.journalPath()))
 	}
 	if err := w.deps.Instance.SetStatus(w.full, catalog.StatusMerged); err != nil {
 		return fmt.Errorf("mark backup %s as merged: %w", w.full.ID, err)

@@ -66,7 +66,7 @@ func (s *stage) begin() (err error) {
 		s.base = max(s.base, e.HdrOff+int64(e.HdrSize))
 	}
 	if s.base == 0 {
-		if err := removeIfThere(s.deps.FS, s.mapPath()); err != nil {
+		if err := fsx.RemoveIfThere(s.deps.FS, s.mapPath()); err != nil {
 			return err
 		}
 	}

@@ -75,7 +75,7 @@ func (s *stage) clearWay(ctx context.Context) error {
 	for name := range s.turned.toDir {
 		fi, err := s.deps.FS.Lstat(name)
 		if err == nil && !fi.IsDir() {
-			err = removeIfThere(s.deps.FS, name)
+			err = fsx.RemoveIfThere(s.deps.FS, name)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove file from backup %s: %w", s.full.ID, err)
